@@ -1,0 +1,54 @@
+"""The errors a person can cause. Each names the value, the bound and the cure; the app renders them as problem+json."""
+
+from __future__ import annotations
+
+from backend.schemas.base import FieldProblem
+
+
+class StudioError(Exception):
+    """Base of all errors that are answered, not crashed on."""
+
+    status = 400
+    code = "bad_request"
+    title = "Bad request"
+
+    def __init__(self, detail: str, errors: tuple[FieldProblem, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+
+
+class NotFoundError(StudioError):
+    """What was asked for does not exist."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class ConflictError(StudioError):
+    """The thing is in a state in which this cannot be done."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+
+
+class MalformedError(StudioError):
+    """The request itself is wrong."""
+
+    status = 422
+    code = "malformed"
+    title = "Malformed request"
+
+
+class UnavailableError(StudioError):
+    """A server the studio needs does not answer."""
+
+    status = 503
+    code = "unavailable"
+    title = "Unavailable"
+
+
+class LeaseLostError(Exception):
+    """An attempt no longer holds its run: it must end and write nothing more."""

@@ -1,0 +1,249 @@
+"""The dictionary's RunConfig: what a run does, by kind. Stored whole with the run and frozen.
+
+A policy source is `shipped` (the tiny Show-o inside), a local folder, or `run:<id>` / `run:<id>@<step>`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, TypeAdapter, field_validator, model_validator
+
+from backend.schemas.algorithm import (
+    AlarmConfig,
+    MaskGRPOConfig,
+    OptimizerConfig,
+    RolloutConfig,
+    SamplingConfig,
+    StepSelection,
+)
+from backend.schemas.base import Section, unit
+from backend.schemas.pretraining import TokenizerStageConfig, TransformerStageConfig
+
+
+class RunKind(StrEnum):
+    """What a run does."""
+
+    PRETRAIN = "pretrain"
+    TRAIN = "train"
+    SAMPLE = "sample"
+    EVALUATE = "evaluate"
+
+
+class RewardName(StrEnum):
+    """The rewards a run can be trained on."""
+
+    CORRECT = "correct"  # 1 when the verifier finds all that the prompt asks for, else 0.
+    DENSE = "dense"  # Share of the prompt's conditions that hold.
+    STRICT = "strict"  # 1 when correct and nothing extra is in the picture, else 0.
+    JPEG_SIZE = "jpeg_size"  # Size of the picture as JPEG, in KiB, negated: rewards plain pictures.
+
+
+class RewardConfig(Section):
+    """One part of the reward and its weight in the sum."""
+
+    name: RewardName = Field(title="Reward", description="Which reward.")
+    weight: float = Field(
+        1.0, ge=-1000, le=1000, title="Weight", description="Its factor in the weighted sum."
+    )
+
+
+class PromptSplit(StrEnum):
+    """The small world's two disjoint sets of captions."""
+
+    TRAIN = "train"
+    HELDOUT = "heldout"
+
+
+class PromptConfig(Section):
+    """Where the prompts come from: the small world's captions, or a list."""
+
+    split: PromptSplit = Field(
+        PromptSplit.TRAIN, title="Captions", description="Which split of the small world."
+    )
+    tasks: tuple[str, ...] = Field(
+        (), title="Tasks", description="Only these tasks; empty = all six, equally often.", max_length=6
+    )
+    texts: tuple[str, ...] = Field(
+        (),
+        title="Own prompts",
+        description="These prompts instead of the world's captions.",
+        max_length=10_000,
+    )
+
+    @field_validator("texts")
+    @classmethod
+    def _texts_have_words(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            if not text.strip() or len(text) > 1000:
+                raise ValueError(f"a prompt needs 1 to 1000 characters, got {text[:40]!r} ({len(text)})")
+        return texts
+
+
+class CheckpointConfig(Section):
+    """When a run saves all that resuming needs, and how much of it is kept."""
+
+    every_num_steps: int = Field(
+        10,
+        ge=1,
+        le=100_000,
+        title="Checkpoint every",
+        description="Steps between checkpoints.",
+        json_schema_extra=unit("steps"),
+    )
+    num_kept: int = Field(
+        3, ge=1, le=1000, title="Checkpoints kept", description="Older ones are deleted; the last stays."
+    )
+
+
+class ProbeConfig(Section):
+    """Held-out scoring while training goes on: small, paired, always the same captions and seeds."""
+
+    every_num_steps: int = Field(
+        10,
+        ge=1,
+        le=100_000,
+        title="Probe every",
+        description="Steps between held-out probes.",
+        json_schema_extra=unit("steps"),
+    )
+    num_prompts: int = Field(
+        60, ge=0, le=10_000, title="Probe captions", description="Held-out captions; 0 = no probe."
+    )
+
+
+class PolicyConfig(Section):
+    """The policy a run starts from."""
+
+    source: str = Field(
+        "shipped",
+        min_length=1,
+        max_length=1000,
+        title="Policy",
+        description="shipped, a local folder, run:<id>, or run:<id>@<step>.",
+    )
+    num_threads: int = Field(
+        0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="Device", description="auto takes a GPU where there is one."
+    )
+
+
+class BaseRunConfig(Section):
+    """What every run has."""
+
+    name: str = Field(
+        "", max_length=120, title="Name", description="Shown in lists; empty = made from the recipe."
+    )
+    seed: int = Field(7, ge=0, le=2**31 - 1, title="Seed", description="The only source of chance.")
+    policy: PolicyConfig = Field(default_factory=PolicyConfig, title="Model")
+
+
+class TrainConfig(BaseRunConfig):
+    """Mask-GRPO training."""
+
+    kind: Literal[RunKind.TRAIN] = RunKind.TRAIN
+    num_steps: int = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        title="Training steps",
+        description="Rollout + update each.",
+        json_schema_extra=unit("steps"),
+    )
+    prompts: PromptConfig = Field(default_factory=PromptConfig, title="Prompts")
+    rewards: tuple[RewardConfig, ...] = Field(
+        (RewardConfig(name=RewardName.STRICT),), min_length=1, max_length=8, title="Rewards"
+    )
+    rollout: RolloutConfig = Field(default_factory=RolloutConfig, title="Rollout")
+    grpo: MaskGRPOConfig = Field(default_factory=MaskGRPOConfig, title="Algorithm")
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in training")
+    evaluation_sampling: SamplingConfig = Field(
+        default_factory=SamplingConfig, title="Sampling in evaluation"
+    )
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, title="Optimizer")
+    checkpoints: CheckpointConfig = Field(default_factory=CheckpointConfig, title="Checkpoints")
+    probe: ProbeConfig = Field(default_factory=ProbeConfig, title="Held-out probe")
+    alarms: AlarmConfig = Field(default_factory=AlarmConfig, title="Alarms")
+    log_groups_every: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        title="Store groups every",
+        description="Steps between those whose groups are stored whole.",
+        json_schema_extra=unit("steps"),
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        names = [reward.name for reward in self.rewards]
+        if len(set(names)) < len(names):
+            raise ValueError(f"rewards: each reward may stand once, got {[str(name) for name in names]}")
+        if all(reward.weight == 0 for reward in self.rewards):
+            raise ValueError("rewards: all weights are 0, so nothing is rewarded: give at least one a weight")
+        selection, steps = self.grpo.step_selection, self.sampling.num_unmasking_steps
+        if selection is not StepSelection.ALL and self.grpo.num_selected_steps > steps:
+            raise ValueError(
+                f"grpo.num_selected_steps is {self.grpo.num_selected_steps}, but sampling.num_unmasking_steps is "
+                f"{steps}: lower it to at most {steps}, or set grpo.step_selection to all"
+            )
+        return self
+
+
+class PretrainConfig(BaseRunConfig):
+    """Makes a tiny Show-o from nothing: first its tokenizer, then its transformer."""
+
+    kind: Literal[RunKind.PRETRAIN] = RunKind.PRETRAIN
+    tokenizer: TokenizerStageConfig = Field(default_factory=TokenizerStageConfig, title="Tokenizer stage")
+    transformer: TransformerStageConfig = Field(
+        default_factory=TransformerStageConfig, title="Transformer stage"
+    )
+    checkpoints: CheckpointConfig = Field(
+        default_factory=lambda: CheckpointConfig(every_num_steps=100), title="Checkpoints"
+    )
+    evaluation_sampling: SamplingConfig = Field(
+        default_factory=SamplingConfig, title="Sampling in evaluation"
+    )
+
+
+class SampleConfig(BaseRunConfig):
+    """Pictures for prompts and seeds."""
+
+    kind: Literal[RunKind.SAMPLE] = RunKind.SAMPLE
+    prompts: PromptConfig = Field(default_factory=PromptConfig, title="Prompts")
+    num_prompts: int = Field(
+        4, ge=1, le=10_000, title="Prompts", description="Captions drawn; own prompts are all used."
+    )
+    samples_per_prompt: int = Field(
+        4, ge=1, le=1000, title="Samples a prompt", description="Seeds seed .. seed + n - 1."
+    )
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling")
+
+
+class EvaluateConfig(BaseRunConfig):
+    """Mini-GenEval of one policy, paired with a base on the same captions and seeds."""
+
+    kind: Literal[RunKind.EVALUATE] = RunKind.EVALUATE
+    base: PolicyConfig | None = Field(
+        None, title="Base", description="The policy compared against; empty = none."
+    )
+    num_prompts: int = Field(
+        500, ge=6, le=100_000, title="Captions", description="Distinct held-out captions."
+    )
+    samples_per_prompt: int = Field(
+        2, ge=1, le=64, title="Samples a caption", description="Seeds per caption."
+    )
+    batch_size: int = Field(
+        128, ge=1, le=65_536, title="Batch", description="Pictures unmasked at once; changes speed only."
+    )
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling")
+
+
+RunConfig = Annotated[
+    TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, Field(discriminator="kind")
+]
+run_config_adapter: TypeAdapter[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig] = TypeAdapter(
+    RunConfig
+)

@@ -1,0 +1,136 @@
+"""The dictionary's run as the API shows it, what creates one, and what hangs on it: metrics, checkpoints, models, recipes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from backend.schemas.base import Number, Timestamp, WireModel
+from backend.schemas.config import RunConfig, RunKind
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. What was asked of it (cancel, pause) is a flag beside it, never a status."""
+
+    QUEUED = "queued"  # Waits for a worker.
+    RUNNING = "running"  # A worker holds its lease.
+    PAUSED = "paused"  # Stopped at a checkpoint on request; resumes exactly.
+    SUCCEEDED = "succeeded"  # Final: all was done.
+    FAILED = "failed"  # Final: `error` says what happened and the cure.
+    CANCELLED = "cancelled"  # Final: a person asked for it.
+
+    @property
+    def is_terminal(self) -> bool:
+        """True for the states that never change again."""
+        return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+class RunCreate(WireModel):
+    """What launches a run."""
+
+    config: RunConfig
+    recipe: str | None = Field(None, max_length=120, description="The recipe the form started from")
+    tags: tuple[str, ...] = Field((), max_length=20)
+    parent_run_id: UUID | None = Field(None, description="The run this one was cloned from")
+
+
+class RequestFlags(WireModel):
+    """What was asked of a run and is honoured within one step."""
+
+    is_cancel_requested: bool = False
+    is_pause_requested: bool = False
+    is_save_requested: bool = False
+    is_sample_requested: bool = False
+
+
+class Run(WireModel):
+    """A run as everyone sees it."""
+
+    id: UUID
+    kind: RunKind
+    name: str
+    status: RunStatus
+    flags: RequestFlags
+    config: RunConfig
+    recipe: str | None
+    tags: tuple[str, ...]
+    parent_run_id: UUID | None
+    attempt: int = Field(description="The fencing token: grows by one with every claim")
+    step: int = Field(description="Steps that are done and recorded")
+    num_steps: int = Field(description="Steps in all; 0 = not yet known")
+    num_events: int = Field(description="The last event's sequence number")
+    error: str | None
+    worker: str | None
+    latest_metrics: dict[str, Number] = Field(default_factory=dict)
+    eta_seconds: Number = None
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    lease_expires_at: Timestamp | None
+
+
+class MetricPoint(WireModel):
+    """The metrics of one step."""
+
+    step: int
+    values: dict[str, Number]
+
+
+class MetricSeries(WireModel):
+    """A run's metrics, downsampled by the server to at most `max_points` steps."""
+
+    run_id: UUID
+    keys: tuple[str, ...]
+    last_step: int
+    is_downsampled: bool
+    points: list[MetricPoint]
+
+
+class Checkpoint(WireModel):
+    """All that resuming needs, at one step."""
+
+    run_id: UUID
+    step: int
+    attempt: int
+    sha256: str
+    num_bytes: int
+    state_hash: str = Field(description="Hash of parameters and optimizer state; equal after an exact resume")
+    created_at: Timestamp
+
+
+class Model(WireModel):
+    """A policy that runs can start from."""
+
+    source: str = Field(description="What goes into `policy.source` of a configuration")
+    name: str
+    run_id: UUID | None
+    step: int | None
+    num_parameters: int | None
+    created_at: Timestamp | None
+    description: str
+
+
+class Recipe(WireModel):
+    """A checked configuration that reproduces a result."""
+
+    name: str
+    title: str
+    description: str
+    cost: str
+    expected: str
+    command: str
+    config: RunConfig
+    yaml: str
+
+
+class Worker(WireModel):
+    """A worker process that has been heard from lately."""
+
+    name: str
+    run_id: UUID | None
+    device: str
+    num_cores: int
+    memory_gib: float
+    seen_at: Timestamp

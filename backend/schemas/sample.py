@@ -1,0 +1,140 @@
+"""The dictionary's samples: pictures with prompt, seed and rewards, their groups, and their unmasking trajectories."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import Field
+
+from backend.schemas.base import Number, Timestamp, WireModel
+
+
+class FoundObject(WireModel):
+    """What the verifier saw: an object, where, and how sure."""
+
+    shape: str
+    colour: str
+    box: tuple[float, float, float, float] = Field(description="left, top, right, bottom in pixels")
+    confidence: Number
+
+
+class Condition(WireModel):
+    """One thing the prompt asks for, and whether it holds."""
+
+    text: str
+    is_satisfied: bool
+
+
+class VerdictRecord(WireModel):
+    """Why the verifier scored a picture as it did."""
+
+    is_correct: bool
+    is_strict: bool
+    dense: float
+    conditions: tuple[Condition, ...]
+    found: tuple[FoundObject, ...]
+
+
+class SampleRecord(WireModel):
+    """One rollout of a group as a job reports it; the files lie in the run's folder."""
+
+    index: int = Field(description="Place in the group")
+    seed: int
+    reward: Number
+    reward_breakdown: dict[str, Number]
+    advantage: Number
+    image_path: str = Field(description="Path in the run's folder")
+    image_sha256: str
+    verdict: VerdictRecord | None = None
+
+
+class GroupRecord(WireModel):
+    """The rollouts of one prompt at one step as a job reports them."""
+
+    step: int
+    index: int = Field(description="Place in the step")
+    prompt: str
+    task: str | None
+    mean_reward: Number
+    reward_std: Number
+    is_kept: bool
+    reason: str = Field(description="Why it was kept or filtered, in words")
+    num_tries: int = Field(1, description="Rollouts made for this group, re-samplings included")
+    policy: str = Field("policy", description="Which policy made it: policy, base, or probe")
+    trajectory_path: str | None = Field(description="The group's trajectories in the run's folder")
+    samples: tuple[SampleRecord, ...]
+
+
+class Sample(WireModel):
+    """A sample as the API shows it."""
+
+    id: UUID
+    run_id: UUID
+    group_id: UUID
+    step: int
+    group_index: int
+    index: int
+    prompt: str
+    seed: int
+    reward: Number
+    reward_breakdown: dict[str, Number]
+    advantage: Number
+    is_kept: bool
+    reason: str
+    image_url: str
+    image_sha256: str
+    has_trajectory: bool
+    verdict: VerdictRecord | None
+    created_at: Timestamp
+
+
+class Group(WireModel):
+    """A group as the API shows it, its samples in order of advantage, best first."""
+
+    id: UUID
+    run_id: UUID
+    step: int
+    index: int
+    prompt: str
+    task: str | None
+    policy: str
+    mean_reward: Number
+    reward_std: Number
+    is_kept: bool
+    reason: str
+    num_tries: int
+    samples: list[Sample]
+
+
+class TrajectoryStep(WireModel):
+    """One unmasking step of one sample; grids are row-major lists over the token grid."""
+
+    step: int
+    num_masked_before: int
+    num_unmasked: int
+    codes: list[int] = Field(description="Token codes after the step; -1 = still masked")
+    is_newly_unmasked: list[bool]
+    is_remasked: list[bool]
+    confidence: list[Number] = Field(
+        description="Probability of the drawn token; null where the token was already fixed"
+    )
+    entropy: list[Number] = Field(
+        description="Entropy of the position's distribution in nats; null where fixed"
+    )
+    mean_confidence: Number
+    mean_entropy: Number
+    log_prob: Number = Field(description="Transition log-prob under the policy that sampled")
+    image_url: str | None = Field(
+        None, description="The picture decoded at this step, masked cells as the mean"
+    )
+
+
+class Trajectory(WireModel):
+    """The ordered unmasking steps of one sample."""
+
+    sample_id: UUID
+    num_rows: int
+    num_columns: int
+    codebook_size: int
+    transition: str
+    steps: list[TrajectoryStep]

@@ -1,0 +1,1 @@
+"""Mask-GRPO, the algorithm: torch and schemas only."""
