@@ -1,0 +1,72 @@
+"""The policy's fast calls against the published way."""
+
+import pytest
+import torch
+
+from worker.showo.policy import ShowoPolicy
+from worker.showo.tiny import tiny_policy
+
+PROMPTS = ["a photo of a red circle", "", "two stars", "a blue cross above a green square and a white star and a red star"]
+
+
+@pytest.fixture(scope="module")
+def policy() -> ShowoPolicy:
+    return tiny_policy(seed=3)
+
+
+def partly_masked_codes(policy: ShowoPolicy, num_rows: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    return torch.randint(policy.codebook_size + 1, (num_rows, policy.num_image_tokens), generator=generator)
+
+
+def test_fast_logits_equal_the_published_way(policy: ShowoPolicy) -> None:
+    codes = partly_masked_codes(policy, len(PROMPTS))
+    with torch.no_grad():
+        fast = policy.image_logits(policy.prefix(PROMPTS), codes)
+        slow = policy.image_logits_from_ids(policy.input_ids(PROMPTS, codes))
+    assert fast.std() > 0.1
+    torch.testing.assert_close(fast, slow, atol=1e-4, rtol=0)
+
+
+def test_requested_rows_are_those_of_the_whole(policy: ShowoPolicy) -> None:
+    codes = partly_masked_codes(policy, len(PROMPTS))
+    rows = torch.tensor([0, 17, 17, 63])
+    with torch.no_grad():
+        prefix = policy.prefix(PROMPTS)
+        whole = policy.image_logits(prefix, codes).flatten(0, 1)
+        torch.testing.assert_close(policy.image_logits(prefix, codes, rows), whole[rows])
+
+
+def test_a_group_shares_one_text_pass(policy: ShowoPolicy) -> None:
+    codes = partly_masked_codes(policy, 6)
+    prompts = [prompt for prompt in PROMPTS[:2] for _ in range(3)]
+    with torch.no_grad():
+        shared = policy.image_logits(policy.prefix(PROMPTS[:2]).repeat_interleave(3), codes)
+        apart = policy.image_logits(policy.prefix(prompts), codes)
+    torch.testing.assert_close(shared, apart)
+
+
+def test_gradients_flow_through_the_prefix_as_through_the_published_way(policy: ShowoPolicy) -> None:
+    codes = partly_masked_codes(policy, 2)
+    weight = policy.showo.showo.model.layers[0].self_attn.k_proj.weight
+    fast = policy.image_logits(policy.prefix(PROMPTS[:2]), codes).square().mean()
+    slow = policy.image_logits_from_ids(policy.input_ids(PROMPTS[:2], codes)).square().mean()
+    (by_parts,), (whole,) = torch.autograd.grad(fast, [weight]), torch.autograd.grad(slow, [weight])
+    torch.testing.assert_close(by_parts, whole, atol=1e-5, rtol=1e-3)
+
+
+def test_only_the_transformer_is_trained(policy: ShowoPolicy) -> None:
+    trained = {name for name, parameter in policy.named_parameters() if parameter.requires_grad}
+    assert trained == {f"showo.{name}" for name, _ in policy.showo.named_parameters()}
+
+
+def test_pictures_have_pixels_from_0_to_1(policy: ShowoPolicy) -> None:
+    pixels = policy.decode(partly_masked_codes(policy, 2).clamp(max=policy.codebook_size - 1))
+    assert pixels.shape == (2, 3, 32, 32)
+    assert 0 <= pixels.min() and pixels.max() <= 1
+
+
+def test_a_patch_encoder_gives_equal_patches_equal_codes(policy: ShowoPolicy) -> None:
+    patch = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    codes = policy.encode(patch.repeat(1, 1, 4, 4))
+    assert codes.unique().numel() == 1
