@@ -1,6 +1,6 @@
-"""Draws a scene: flat shapes with smooth edges on a ground of speckled tiles. Knows no caption and no verifier.
-
-The ground is textured because a plain one traps the sampler: most tokens would be one code, which confidence then unmasks first."""
+"""Draws a scene: flat shapes with smooth edges on speckled tiles. Knows no caption and no verifier. The ground is
+textured because on a plain one most tokens are one code, which a sampler led by confidence unmasks first.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from worker.shapes.world import (
     ShapeName,
 )
 
-# Six tiles leave no code with more than a sixth of the ground, which is what frees the sampler, while the ground's
-# entropy (ln 6 = 1.8 nats a token, against 2.5 with twelve) adds that much less noise to the policy gradient.
+# Six tiles leave no code with more than a sixth of the ground, which is what frees the sampler, while the
+# ground's entropy (ln 6 = 1.8 nats a token, against 2.5 with twelve) adds less noise to the policy gradient.
 DEFAULT_GROUND_TILES = 6
 MAX_GROUND_TILES = 12
 SUPERSAMPLING = 16
@@ -41,7 +41,7 @@ Polygon = list[tuple[float, float]]
 
 
 def render(scene: Scene, rng: np.random.Generator, num_ground_tiles: int = DEFAULT_GROUND_TILES) -> Pixels:
-    """Return the picture (IMAGE_SIZE, IMAGE_SIZE, 3), uint8; rng chooses the tile of every cell of the ground."""
+    """Return the picture (IMAGE_SIZE, IMAGE_SIZE, 3), uint8; rng chooses every cell's tile."""
     tiles = ground_tiles(num_ground_tiles)
     chosen = tiles[rng.integers(num_ground_tiles, size=(GRID_SIZE, GRID_SIZE))]
     picture = chosen.transpose(0, 2, 1, 3, 4).reshape(IMAGE_SIZE, IMAGE_SIZE, 3).copy()
@@ -55,14 +55,14 @@ def render(scene: Scene, rng: np.random.Generator, num_ground_tiles: int = DEFAU
 
 @lru_cache(maxsize=MAX_GROUND_TILES)
 def ground_tiles(num_ground_tiles: int) -> Pixels:
-    """The first tiles of a fixed series (num_ground_tiles, CELL, CELL, 3): each a dark tone with speckles of its own."""
+    """The first of a fixed series (num_ground_tiles, CELL, CELL, 3): dark tones with speckles of their own."""
     if not 1 <= num_ground_tiles <= MAX_GROUND_TILES:
         raise ValueError(f"num_ground_tiles is {num_ground_tiles}: it must be 1 to {MAX_GROUND_TILES}")
     return np.stack([_ground_tile(index) for index in range(num_ground_tiles)])
 
 
 def _ground_tile(index: int) -> Pixels:
-    """One tile; tone and speckles both differ between tiles, so that a tokenizer has reason to keep them apart."""
+    """One tile; tone and speckles both differ, so that a tokenizer has reason to keep tiles apart."""
     rng = np.random.default_rng([20, index])
     tones = np.array([(-12, -12, -14), (6, 4, 0), (-4, 2, 12), (14, 14, 18), (-2, 8, 6), (10, 0, 12)])
     tile = np.tile(np.array(GROUND) + tones[index % len(tones)], (CELL, CELL, 1))
@@ -75,7 +75,7 @@ def _ground_tile(index: int) -> Pixels:
 
 @lru_cache(maxsize=64)
 def _stamp(shape: ShapeName, colour: tuple[int, int, int]) -> Pixels:
-    """A shape on its plain ground: without speckles under its edges the same shape is always the same few tokens."""
+    """A shape on plain ground: without speckles under its edges it is always the same few tokens."""
     coverage = _coverage(shape)[..., None]
     blend = coverage * np.array(colour) + (1 - coverage) * np.array(GROUND)
     return np.rint(blend).astype(np.uint8)

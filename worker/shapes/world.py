@@ -1,4 +1,4 @@
-"""What the small world is made of: its shapes, colours, token grid and scenes. Knows neither pixels nor captions."""
+"""What the small world is made of: shapes, colours, token grid, scenes. Knows neither pixels nor captions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ OBJECT_SIZE = OBJECT_CELLS * CELL
 GAP_CELLS = 1
 MAX_OBJECTS = 4
 
-# Every two colours lie at least 145 apart in RGB (out of 442), and each at least 150 from the plain ground, so that
-# nearest-colour segmentation survives the blur of a small tokenizer.
+# Every two colours lie at least 145 apart in RGB (out of 442), and each at least 150 from the plain ground, so
+# that telling them apart survives the blur of a small tokenizer.
 PALETTE: dict[ColourName, RGB] = {
     "red": (232, 56, 62),
     "green": (50, 190, 96),
@@ -82,7 +82,7 @@ def are_apart(one: Position, other: Position) -> bool:
 
 @lru_cache(maxsize=MAX_OBJECTS)
 def layouts(num_objects: int) -> tuple[tuple[Position, ...], ...]:
-    """Every way to place that many objects, as increasing positions: a uniform draw from it is a fair layout."""
+    """Every way to place that many objects, as increasing positions: a uniform draw is a fair layout."""
     if not 1 <= num_objects <= MAX_OBJECTS:
         raise ValueError(f"{num_objects} objects do not fit the picture: 1 to {MAX_OBJECTS} do")
     side = range(GRID_SIZE - OBJECT_CELLS + 1)
