@@ -81,9 +81,7 @@ class RunFolder:
         """
         parts = relative.split("/")
         if not all(_PART.fullmatch(part) for part in parts):
-            raise ValueError(
-                f"{relative!r} is no path inside a run's folder: use letters, digits, '.', '_' and '-'"
-            )
+            raise ValueError(f"{relative!r} is no path inside a run's folder: use letters, digits, '.', '_' and '-'")
         return self.root.joinpath(*parts)
 
     def write(self, relative: str, content: bytes) -> str:

@@ -131,12 +131,8 @@ class MaskGRPOConfig(Section):
         title="Ratio",
         description="Sequence is the paper's; mean is per token, geometrically.",
     )
-    clip_low: float = Field(
-        0.1, gt=0, lt=1, title="Clip low", description="The ratio is clipped below 1 - this."
-    )
-    clip_high: float = Field(
-        0.2, gt=0, le=10, title="Clip high", description="The ratio is clipped above 1 + this."
-    )
+    clip_low: float = Field(0.1, gt=0, lt=1, title="Clip low", description="The ratio is clipped below 1 - this.")
+    clip_high: float = Field(0.2, gt=0, le=10, title="Clip high", description="The ratio is clipped above 1 + this.")
     kl_beta: float = Field(
         0.0,
         ge=0,
@@ -177,9 +173,7 @@ class MaskGRPOConfig(Section):
 class OptimizerConfig(Section):
     """AdamW, its schedule, clipping and the moving average of the weights."""
 
-    learning_rate: float = Field(
-        3e-6, gt=0, le=1, title="Learning rate", description="Peak rate; the paper uses 3e-6."
-    )
+    learning_rate: float = Field(3e-6, gt=0, le=1, title="Learning rate", description="Peak rate; the paper uses 3e-6.")
     schedule: LearningRateSchedule = Field(
         LearningRateSchedule.CONSTANT,
         title="Schedule",
@@ -228,9 +222,7 @@ class OptimizerConfig(Section):
 class RolloutConfig(Section):
     """How many pictures a step makes: prompts x group size."""
 
-    num_prompts: int = Field(
-        16, ge=1, le=4096, title="Prompts a step", description="Groups in one optimizer step."
-    )
+    num_prompts: int = Field(16, ge=1, le=4096, title="Prompts a step", description="Groups in one optimizer step.")
     group_size: int = Field(6, ge=2, le=1024, title="Group size", description="G: rollouts of one prompt.")
 
 

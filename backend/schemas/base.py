@@ -7,7 +7,6 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.types import AwareDatetime
 
-
 Item = TypeVar("Item")
 
 

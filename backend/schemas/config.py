@@ -44,9 +44,7 @@ class RewardConfig(Section):
     """One part of the reward and its weight in the sum."""
 
     name: RewardName = Field(title="Reward", description="Which reward.")
-    weight: float = Field(
-        1.0, ge=-1000, le=1000, title="Weight", description="Its factor in the weighted sum."
-    )
+    weight: float = Field(1.0, ge=-1000, le=1000, title="Weight", description="Its factor in the weighted sum.")
 
 
 class PromptSplit(StrEnum):
@@ -59,9 +57,7 @@ class PromptSplit(StrEnum):
 class PromptConfig(Section):
     """Where the prompts come from: the small world's captions, or a list."""
 
-    split: PromptSplit = Field(
-        PromptSplit.TRAIN, title="Captions", description="Which split of the small world."
-    )
+    split: PromptSplit = Field(PromptSplit.TRAIN, title="Captions", description="Which split of the small world.")
     tasks: tuple[str, ...] = Field(
         (), title="Tasks", description="Only these tasks; empty = all six, equally often.", max_length=6
     )
@@ -123,9 +119,7 @@ class PolicyConfig(Section):
         title="Policy",
         description="shipped, a local folder, run:<id>, or run:<id>@<step>.",
     )
-    num_threads: int = Field(
-        0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores."
-    )
+    num_threads: int = Field(0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="Device", description="auto takes a GPU where there is one."
     )
@@ -134,9 +128,7 @@ class PolicyConfig(Section):
 class BaseRunConfig(Section):
     """What every run has."""
 
-    name: str = Field(
-        "", max_length=120, title="Name", description="Shown in lists; empty = made from the recipe."
-    )
+    name: str = Field("", max_length=120, title="Name", description="Shown in lists; empty = made from the recipe.")
     seed: int = Field(7, ge=0, le=2**31 - 1, title="Seed", description="The only source of chance.")
     policy: PolicyConfig = Field(default_factory=PolicyConfig, title="Model")
 
@@ -160,9 +152,7 @@ class TrainConfig(BaseRunConfig):
     rollout: RolloutConfig = Field(default_factory=RolloutConfig, title="Rollout")
     grpo: MaskGRPOConfig = Field(default_factory=MaskGRPOConfig, title="Algorithm")
     sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in training")
-    evaluation_sampling: SamplingConfig = Field(
-        default_factory=SamplingConfig, title="Sampling in evaluation"
-    )
+    evaluation_sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in evaluation")
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, title="Optimizer")
     checkpoints: CheckpointConfig = Field(default_factory=CheckpointConfig, title="Checkpoints")
     probe: ProbeConfig = Field(default_factory=ProbeConfig, title="Held-out probe")
@@ -197,15 +187,11 @@ class PretrainConfig(BaseRunConfig):
 
     kind: Literal[RunKind.PRETRAIN] = RunKind.PRETRAIN
     tokenizer: TokenizerStageConfig = Field(default_factory=TokenizerStageConfig, title="Tokenizer stage")
-    transformer: TransformerStageConfig = Field(
-        default_factory=TransformerStageConfig, title="Transformer stage"
-    )
+    transformer: TransformerStageConfig = Field(default_factory=TransformerStageConfig, title="Transformer stage")
     checkpoints: CheckpointConfig = Field(
         default_factory=lambda: CheckpointConfig(every_num_steps=100), title="Checkpoints"
     )
-    evaluation_sampling: SamplingConfig = Field(
-        default_factory=SamplingConfig, title="Sampling in evaluation"
-    )
+    evaluation_sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in evaluation")
 
 
 class SampleConfig(BaseRunConfig):
@@ -226,24 +212,14 @@ class EvaluateConfig(BaseRunConfig):
     """Mini-GenEval of one policy, paired with a base on the same captions and seeds."""
 
     kind: Literal[RunKind.EVALUATE] = RunKind.EVALUATE
-    base: PolicyConfig | None = Field(
-        None, title="Base", description="The policy compared against; empty = none."
-    )
-    num_prompts: int = Field(
-        500, ge=6, le=100_000, title="Captions", description="Distinct held-out captions."
-    )
-    samples_per_prompt: int = Field(
-        2, ge=1, le=64, title="Samples a caption", description="Seeds per caption."
-    )
+    base: PolicyConfig | None = Field(None, title="Base", description="The policy compared against; empty = none.")
+    num_prompts: int = Field(500, ge=6, le=100_000, title="Captions", description="Distinct held-out captions.")
+    samples_per_prompt: int = Field(2, ge=1, le=64, title="Samples a caption", description="Seeds per caption.")
     batch_size: int = Field(
         128, ge=1, le=65_536, title="Batch", description="Pictures unmasked at once; changes speed only."
     )
     sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling")
 
 
-RunConfig = Annotated[
-    TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, Field(discriminator="kind")
-]
-run_config_adapter: TypeAdapter[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig] = TypeAdapter(
-    RunConfig
-)
+RunConfig = Annotated[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, Field(discriminator="kind")]
+run_config_adapter: TypeAdapter[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig] = TypeAdapter(RunConfig)

@@ -39,9 +39,7 @@ class JobStarted(WireModel):
     from_step: int
     num_steps: int
     state_hash: str | None = Field(None, description="Hash of the state that was loaded")
-    is_state_equal: bool | None = Field(
-        None, description="Whether it equals the hash written with the checkpoint"
-    )
+    is_state_equal: bool | None = Field(None, description="Whether it equals the hash written with the checkpoint")
     versions: dict[str, str] = Field(default_factory=dict)
     device: str = "cpu"
 
@@ -57,9 +55,7 @@ class StepFinished(WireModel):
         default_factory=dict,
         description="By unmasking step: ratio, clipped share, KL, log-prob, gradient share",
     )
-    groups: tuple[GroupRecord, ...] = Field(
-        (), description="Left out of what is streamed: fetch /groups?step="
-    )
+    groups: tuple[GroupRecord, ...] = Field((), description="Left out of what is streamed: fetch /groups?step=")
     seconds: float = Field(description="Wall time of the step")
 
 

@@ -20,15 +20,11 @@ class TokenizerStageConfig(Section):
     )
     batch_size: int = Field(16, ge=1, le=4096, title="Batch", description="Pictures a step.")
     learning_rate: float = Field(1.5e-3, gt=0, le=1, title="Learning rate", description="AdamW's peak rate.")
-    codebook_bits: int = Field(
-        10, ge=2, le=18, title="Codebook bits", description="The codebook has 2^bits codes."
-    )
+    codebook_bits: int = Field(10, ge=2, le=18, title="Codebook bits", description="The codebook has 2^bits codes.")
     commitment_weight: float = Field(
         0.03, ge=0, le=10, title="Commitment", description="Weight of the commitment term."
     )
-    entropy_weight: float = Field(
-        0.01, ge=0, le=10, title="Entropy", description="Weight of the entropy term."
-    )
+    entropy_weight: float = Field(0.01, ge=0, le=10, title="Entropy", description="Weight of the entropy term.")
 
 
 class TransformerStageConfig(Section):
@@ -43,17 +39,11 @@ class TransformerStageConfig(Section):
         json_schema_extra=unit("steps"),
     )
     batch_size: int = Field(32, ge=1, le=4096, title="Batch", description="Pictures a step.")
-    num_pictures: int = Field(
-        24_000, ge=1, le=10_000_000, title="Pictures", description="Distinct training pictures."
-    )
-    hidden_size: int = Field(
-        128, ge=16, le=4096, title="Width", description="Hidden size of the transformer."
-    )
+    num_pictures: int = Field(24_000, ge=1, le=10_000_000, title="Pictures", description="Distinct training pictures.")
+    hidden_size: int = Field(128, ge=16, le=4096, title="Width", description="Hidden size of the transformer.")
     num_layers: int = Field(4, ge=1, le=64, title="Layers", description="Transformer blocks.")
     num_heads: int = Field(4, ge=1, le=64, title="Heads", description="Attention heads.")
-    muon_learning_rate: float = Field(
-        4e-3, gt=0, le=1, title="Muon rate", description="Rate of the blocks' matrices."
-    )
+    muon_learning_rate: float = Field(4e-3, gt=0, le=1, title="Muon rate", description="Rate of the blocks' matrices.")
     learning_rate: float = Field(1.6e-3, gt=0, le=1, title="AdamW rate", description="Rate of all the rest.")
     num_warmup_steps: int = Field(
         100, ge=0, le=100_000, title="Warm-up", description="Linear warm-up.", json_schema_extra=unit("steps")

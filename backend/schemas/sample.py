@@ -118,15 +118,11 @@ class TrajectoryStep(WireModel):
     confidence: list[Number] = Field(
         description="Probability of the drawn token; null where the token was already fixed"
     )
-    entropy: list[Number] = Field(
-        description="Entropy of the position's distribution in nats; null where fixed"
-    )
+    entropy: list[Number] = Field(description="Entropy of the position's distribution in nats; null where fixed")
     mean_confidence: Number
     mean_entropy: Number
     log_prob: Number = Field(description="Transition log-prob under the policy that sampled")
-    image_url: str | None = Field(
-        None, description="The picture decoded at this step, masked cells as the mean"
-    )
+    image_url: str | None = Field(None, description="The picture decoded at this step, masked cells as the mean")
 
 
 class Trajectory(WireModel):

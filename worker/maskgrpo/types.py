@@ -163,9 +163,7 @@ class TrainStep:
     step: int  # Counts from 1: steps that are done.
     groups: tuple[Group, ...]
     metrics: dict[str, float]  # May hold NaN; see docs/algorithm.md for every key.
-    credit: dict[
-        str, tuple[float, ...]
-    ]  # by unmasking step: ratio, clipped_share, kl, log_prob, gradient_share.
+    credit: dict[str, tuple[float, ...]]  # by unmasking step: ratio, clipped_share, kl, log_prob, gradient_share.
     alarms: tuple[tuple[str, str, str, str], ...]  # (code, severity, message, cure), see schemas.event.Alarm.
     seconds_rollout: float
     seconds_reward: float

@@ -1,1 +1,1 @@
-"""The small world: pictures of flat shapes, their captions, and a verifier that mirrors GenEval. Knows no model."""
+"""The small world: pictures of flat shapes, their captions, and a verifier after GenEval. Knows no model."""

@@ -1,7 +1,8 @@
-"""Captions for training and held out, split for ever by stable hashes and never sharing a text, and scenes for them.
+"""Training and held-out captions, split for ever by stable hashes and never sharing a text, and their scenes.
 
-For two_object, position and color_attr the held-out *content* (pair, arrangement or colouring, in either order) never occurs in
-training. For single_object, counting and colors the contents are too few to withhold: there only the wording is new.
+For two_object, position and color_attr the held-out *content* (pair, arrangement or colouring, in either order)
+never occurs in training. For single_object, counting and colors the contents are too few to withhold: there only
+the wording is new.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ PLAIN_SHARE = 0.5
 
 
 def all_captions(split: SplitName) -> tuple[Caption, ...]:
-    """Every caption of a split. The 540 held-out ones go through the tasks in turn, so any first few are balanced."""
+    """Every caption of a split. The 540 held-out ones take the tasks in turn, so any first few are balanced."""
     if split == "heldout":
         by_task = [_heldout(task) for task in TASKS]
         return tuple(caption for row in zip(*by_task, strict=True) for caption in row)
@@ -58,7 +59,7 @@ def all_captions(split: SplitName) -> tuple[Caption, ...]:
 
 
 def sample_caption(rng: np.random.Generator, split: SplitName) -> Caption:
-    """Draw a caption, uniform over tasks, then over contents; half of the training draws are plainly worded."""
+    """Draw a caption, uniform over tasks, then contents; half of the training draws are plainly worded."""
     task = TASKS[rng.integers(len(TASKS))]
     if split == "heldout":
         return _heldout(task)[rng.integers(HELDOUT_PER_TASK)]
@@ -69,7 +70,7 @@ def sample_caption(rng: np.random.Generator, split: SplitName) -> Caption:
 
 
 def scene_for(caption: Caption, rng: np.random.Generator) -> Scene:
-    """Draw a scene with exactly what the caption asks for; what it leaves open (places, colours) is uniform."""
+    """Draw a scene with exactly what the caption asks for; what it leaves open is uniform."""
     classes = [wanted for wanted in caption.wanted for _ in range(wanted.count)]
     if caption.relation is None:
         layout = layouts(len(classes))[rng.integers(len(layouts(len(classes))))]
@@ -87,7 +88,7 @@ def scene_for(caption: Caption, rng: np.random.Generator) -> Scene:
 
 @lru_cache(maxsize=8)
 def _heldout(task: TaskName) -> tuple[Caption, ...]:
-    """A task's held-out captions: its contents in equal shares, of withheld content in the plainest wordings."""
+    """A task's held-out captions: contents in equal shares; withheld ones in the plainest wordings."""
     ranked = []
     for content in contents(task):
         if task in NUM_WITHHELD and not _is_withheld(content):
@@ -142,7 +143,7 @@ def _stable_hash(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def _related_layouts(relation: RelationName) -> tuple[tuple[Position, Position], ...]:
-    """Ordered pairs of cells whose larger offset is along the relation: diagonal pairs would teach an ambiguity."""
+    """Ordered pairs of cells whose larger offset is along the relation: diagonals would be ambiguous."""
     axis, sign = {"left of": (1, -1), "right of": (1, 1), "above": (0, -1), "below": (0, 1)}[relation]
     ordered = [pair for one, other in layouts(2) for pair in ((one, other), (other, one))]
     return tuple(

@@ -36,7 +36,7 @@ class WantedObject:
 
 @dataclass(frozen=True)
 class Content:
-    """What a caption asks for, whatever its wording; the first object stands in the relation to the second."""
+    """What is asked, whatever the wording; the first object stands in the relation to the second."""
 
     task: TaskName
     wanted: tuple[WantedObject, ...]
@@ -114,15 +114,15 @@ def contents(task: TaskName) -> tuple[Content, ...]:
 
 
 def parse_caption(text: str) -> Caption:
-    """Read a caption, with or without an opening; capitals, extra spaces and a final full stop are forgiven."""
+    """Read a caption, with or without an opening; capitals, extra spaces and a full stop are forgiven."""
     normal = " ".join(text.lower().rstrip(". ").split())
     opening = re.match(f"(?:{'|'.join(wordings())}) ", normal)
     content = _contents_by_phrase().get(normal[opening.end() :] if opening else normal)
     if content is None:
         raise ValueError(
-            f"{text!r} is not a caption of the small world. It understands 'a photo of' one shape, two different shapes "
-            f"('a circle and a star', each with its own colour or none), two to four of a shape ('three triangles'), "
-            f"or 'a circle left of a star'. Shapes: {', '.join(SHAPES)}. Colours: {', '.join(COLOURS)}. "
+            f"{text!r} is not a caption of the small world. It understands 'a photo of' one shape, two "
+            f"different shapes ('a circle and a star', each with its own colour or none), two to four of a shape "
+            f"('three triangles'), or 'a circle left of a star'. Shapes: {', '.join(SHAPES)}. Colours: {', '.join(COLOURS)}. "
             f"Relations: {', '.join(RELATIONS)}."
         )
     return Caption(normal, content.task, content.wanted, content.relation)

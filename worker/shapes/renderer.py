@@ -1,5 +1,6 @@
-"""Draws a scene: flat shapes with smooth edges on speckled tiles. Knows no caption and no verifier. The ground is
-textured because on a plain one most tokens are one code, which a sampler led by confidence unmasks first.
+"""Draws a scene: flat shapes with smooth edges on speckled tiles. Knows no caption and no verifier.
+
+The ground is textured because on a plain one most tokens are one code, which a sampler led by confidence takes first.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def render(scene: Scene, rng: np.random.Generator, num_ground_tiles: int = DEFAU
 
 @lru_cache(maxsize=MAX_GROUND_TILES)
 def ground_tiles(num_ground_tiles: int) -> Pixels:
-    """The first of a fixed series (num_ground_tiles, CELL, CELL, 3): dark tones with speckles of their own."""
+    """The first of a fixed series (num_ground_tiles, CELL, CELL, 3): dark tones with own speckles."""
     if not 1 <= num_ground_tiles <= MAX_GROUND_TILES:
         raise ValueError(f"num_ground_tiles is {num_ground_tiles}: it must be 1 to {MAX_GROUND_TILES}")
     return np.stack([_ground_tile(index) for index in range(num_ground_tiles)])
@@ -70,7 +71,8 @@ def _ground_tile(index: int) -> Pixels:
     for spot, (height, width, amount) in zip(spots, SPECKLES, strict=False):
         top, left = 2 * (spot // 4), 2 * (spot % 4)
         tile[top : top + height, left : left + width] += amount
-    return np.clip(tile, 0, 255).astype(np.uint8)
+    speckled: Pixels = np.clip(tile, 0, 255).astype(np.uint8)
+    return speckled
 
 
 @lru_cache(maxsize=64)
@@ -78,7 +80,8 @@ def _stamp(shape: ShapeName, colour: tuple[int, int, int]) -> Pixels:
     """A shape on plain ground: without speckles under its edges it is always the same few tokens."""
     coverage = _coverage(shape)[..., None]
     blend = coverage * np.array(colour) + (1 - coverage) * np.array(GROUND)
-    return np.rint(blend).astype(np.uint8)
+    stamp: Pixels = np.rint(blend).astype(np.uint8)
+    return stamp
 
 
 @lru_cache(maxsize=8)
@@ -91,7 +94,8 @@ def _coverage(shape: ShapeName) -> NDArray[np.float64]:
     blocks = np.asarray(canvas, dtype=np.float64).reshape(
         OBJECT_SIZE, SUPERSAMPLING, OBJECT_SIZE, SUPERSAMPLING
     )
-    return blocks.mean(axis=(1, 3))
+    coverage: NDArray[np.float64] = blocks.mean(axis=(1, 3))
+    return coverage
 
 
 def _outline(shape: ShapeName) -> Polygon:

@@ -21,8 +21,8 @@ OBJECT_SIZE = OBJECT_CELLS * CELL
 GAP_CELLS = 1
 MAX_OBJECTS = 4
 
-# Every two colours lie at least 145 apart in RGB (out of 442), and each at least 150 from the plain ground, so
-# that telling them apart survives the blur of a small tokenizer.
+# Every two colours lie at least 145 apart in RGB (of 442), and each at least 150 from the plain ground, so that
+# telling them apart survives the blur of a small tokenizer.
 PALETTE: dict[ColourName, RGB] = {
     "red": (232, 56, 62),
     "green": (50, 190, 96),
