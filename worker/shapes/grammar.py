@@ -116,14 +116,14 @@ def contents(task: TaskName) -> tuple[Content, ...]:
 def parse_caption(text: str) -> Caption:
     """Read a caption, with or without an opening; capitals, extra spaces and a full stop are forgiven."""
     normal = " ".join(text.lower().rstrip(". ").split())
-    opening = re.match(f"(?:{'|'.join(wordings())}) ", normal)
+    opening = _opening_pattern().match(normal)
     content = _contents_by_phrase().get(normal[opening.end() :] if opening else normal)
     if content is None:
         raise ValueError(
             f"{text!r} is not a caption of the small world. It understands 'a photo of' one shape, two "
-            f"different shapes ('a circle and a star', each with its own colour or none), two to four of a shape "
-            f"('three triangles'), or 'a circle left of a star'. Shapes: {', '.join(SHAPES)}. Colours: {', '.join(COLOURS)}. "
-            f"Relations: {', '.join(RELATIONS)}."
+            "different shapes ('a circle and a star', both coloured or neither), two to four of a shape "
+            f"('three triangles') or 'a circle left of a star'. Shapes: {', '.join(SHAPES)}. "
+            f"Colours: {', '.join(COLOURS)}. Relations: {', '.join(RELATIONS)}."
         )
     return Caption(normal, content.task, content.wanted, content.relation)
 
@@ -132,6 +132,12 @@ def vocabulary() -> tuple[str, ...]:
     """Every word that a caption may hold, sorted."""
     texts = [*wordings(), *_contents_by_phrase()]
     return tuple(sorted({word for text in texts for word in text.split()}))
+
+
+@lru_cache(maxsize=1)
+def _opening_pattern() -> re.Pattern[str]:
+    """Matches any opening and the space after it."""
+    return re.compile(f"(?:{'|'.join(wordings())}) ")
 
 
 @lru_cache(maxsize=1)

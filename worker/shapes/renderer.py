@@ -1,6 +1,6 @@
 """Draws a scene: flat shapes with smooth edges on speckled tiles. Knows no caption and no verifier.
 
-The ground is textured because on a plain one most tokens are one code, which a sampler led by confidence takes first.
+The ground is textured because on a plain one most tokens are one code, which confident sampling takes first.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def _coverage(shape: ShapeName) -> NDArray[np.float64]:
     """The share of each pixel that the shape covers (OBJECT_SIZE, OBJECT_SIZE), 0 to 1."""
     side = OBJECT_SIZE * SUPERSAMPLING
     canvas = Image.new("L", (side, side), 0)
-    outline = [(x * SUPERSAMPLING, y * SUPERSAMPLING) for x, y in _outline(shape)]
+    # PIL counts from the middle of a pixel, so half a pixel less keeps the shapes symmetric.
+    outline = [(x * SUPERSAMPLING - 0.5, y * SUPERSAMPLING - 0.5) for x, y in _outline(shape)]
     ImageDraw.Draw(canvas).polygon(outline, fill=1)
     blocks = np.asarray(canvas, dtype=np.float64).reshape(
         OBJECT_SIZE, SUPERSAMPLING, OBJECT_SIZE, SUPERSAMPLING

@@ -21,7 +21,7 @@ OBJECT_SIZE = OBJECT_CELLS * CELL
 GAP_CELLS = 1
 MAX_OBJECTS = 4
 
-# Every two colours lie at least 145 apart in RGB (of 442), and each at least 150 from the plain ground, so that
+# Any two colours lie at least 145 apart in RGB (of 442), and each at least 150 from the plain ground, so that
 # telling them apart survives the blur of a small tokenizer.
 PALETTE: dict[ColourName, RGB] = {
     "red": (232, 56, 62),
