@@ -1,4 +1,4 @@
-"""The settings of the two pretraining stages: the tokenizer (LFQ, after MAGVIT-v2) and the transformer (MaskGIT objective)."""
+"""Settings of the two pretraining stages: tokenizer (LFQ, after MAGVIT-v2) and transformer (MaskGIT objective)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ class TransformerStageConfig(Section):
     hidden_size: int = Field(128, ge=16, le=4096, title="Width", description="Hidden size of the transformer.")
     num_layers: int = Field(4, ge=1, le=64, title="Layers", description="Transformer blocks.")
     num_heads: int = Field(4, ge=1, le=64, title="Heads", description="Attention heads.")
+    max_text_tokens: int = Field(20, ge=4, le=4096, title="Text block", description="Longest text block without its task token.",
+                                 json_schema_extra=unit("tokens"))
+    rope_theta: float = Field(100.0, gt=1, le=1e7, title="RoPE theta", description="Base of the rotary wavelengths; 10000 in Phi-1.5.")
     muon_learning_rate: float = Field(4e-3, gt=0, le=1, title="Muon rate", description="Rate of the blocks' matrices.")
     learning_rate: float = Field(1.6e-3, gt=0, le=1, title="AdamW rate", description="Rate of all the rest.")
     num_warmup_steps: int = Field(

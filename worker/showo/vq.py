@@ -183,12 +183,16 @@ class PatchEncoder(nn.Module):
         self.hidden = nn.Conv2d(widths[-1], widths[-1], 1)
         self.quant_conv = nn.Conv2d(widths[-1], config.z_channels, 1)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Map (B, 3, H, W) pixels in [-1, 1] to (B, bits, h, w) latents."""
+    def features(self, pixels: Tensor) -> Tensor:
+        """Map (B, 3, H, W) pixels in [-1, 1] to (B, C, h, w), what the last layer makes the latents of."""
         x = pixels
         for conv in self.down:
             x = F.silu(conv(x))
-        return self.quant_conv(F.silu(self.hidden(x)))
+        return F.silu(self.hidden(x))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map (B, 3, H, W) pixels in [-1, 1] to (B, bits, h, w) latents."""
+        return self.quant_conv(self.features(pixels))
 
 
 class Decoder(nn.Module):
