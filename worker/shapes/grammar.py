@@ -71,10 +71,7 @@ def phrase(content: Content) -> str:
         wanted = content.wanted[0]
         number = next(word for word, count in NUMBER_WORDS.items() if count == wanted.count)
         return f"{number} {PLURALS[wanted.shape]}"
-    nouns = [
-        f"a {wanted.colour} {wanted.shape}" if wanted.colour else f"a {wanted.shape}"
-        for wanted in content.wanted
-    ]
+    nouns = [f"a {wanted.colour} {wanted.shape}" if wanted.colour else f"a {wanted.shape}" for wanted in content.wanted]
     return f" {content.relation or 'and'} ".join(nouns)
 
 
@@ -92,13 +89,9 @@ def contents(task: TaskName) -> tuple[Content, ...]:
     if task == "two_object":
         return tuple(Content(task, (WantedObject(one), WantedObject(other))) for one, other in pairs)
     if task == "counting":
-        return tuple(
-            Content(task, (WantedObject(shape, n),)) for shape in SHAPES for n in NUMBER_WORDS.values()
-        )
+        return tuple(Content(task, (WantedObject(shape, n),)) for shape in SHAPES for n in NUMBER_WORDS.values())
     if task == "colors":
-        return tuple(
-            Content(task, (WantedObject(shape, 1, colour),)) for shape in SHAPES for colour in COLOURS
-        )
+        return tuple(Content(task, (WantedObject(shape, 1, colour),)) for shape in SHAPES for colour in COLOURS)
     if task == "position":
         return tuple(
             Content(task, (WantedObject(one), WantedObject(other)), relation)

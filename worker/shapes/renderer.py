@@ -48,9 +48,7 @@ def render(scene: Scene, rng: np.random.Generator, num_ground_tiles: int = DEFAU
     picture = chosen.transpose(0, 2, 1, 3, 4).reshape(IMAGE_SIZE, IMAGE_SIZE, 3).copy()
     for placed in scene.objects:
         top, left = placed.row * CELL, placed.column * CELL
-        picture[top : top + OBJECT_SIZE, left : left + OBJECT_SIZE] = _stamp(
-            placed.shape, PALETTE[placed.colour]
-        )
+        picture[top : top + OBJECT_SIZE, left : left + OBJECT_SIZE] = _stamp(placed.shape, PALETTE[placed.colour])
     return picture
 
 
@@ -92,9 +90,7 @@ def _coverage(shape: ShapeName) -> NDArray[np.float64]:
     # PIL counts from the middle of a pixel, so half a pixel less keeps the shapes symmetric.
     outline = [(x * SUPERSAMPLING - 0.5, y * SUPERSAMPLING - 0.5) for x, y in _outline(shape)]
     ImageDraw.Draw(canvas).polygon(outline, fill=1)
-    blocks = np.asarray(canvas, dtype=np.float64).reshape(
-        OBJECT_SIZE, SUPERSAMPLING, OBJECT_SIZE, SUPERSAMPLING
-    )
+    blocks = np.asarray(canvas, dtype=np.float64).reshape(OBJECT_SIZE, SUPERSAMPLING, OBJECT_SIZE, SUPERSAMPLING)
     coverage: NDArray[np.float64] = blocks.mean(axis=(1, 3))
     return coverage
 

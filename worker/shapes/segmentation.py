@@ -1,4 +1,4 @@
-"""Splits a picture into patches of one palette colour. Knows the palette's colours, and nothing of shapes or drawing."""
+"""Splits a picture into patches of one colour. Knows the palette, and nothing of shapes or drawing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Patch:
-    """Connected pixels of one colour: a mask (True inside) over its box of top, left, bottom, right (exclusive)."""
+    """Connected pixels of one colour; True inside, over its box of top, left, bottom, right (exclusive)."""
 
     colour: ColourName
     box: Box
@@ -33,7 +33,7 @@ class Patch:
 
 
 def find_patches(image: NDArray[np.uint8]) -> list[Patch]:
-    """All patches of a picture (IMAGE_SIZE, IMAGE_SIZE, 3) uint8 that are larger than noise, colour by colour."""
+    """All patches of a picture (IMAGE_SIZE, IMAGE_SIZE, 3), uint8, that are larger than noise."""
     if image.shape != (IMAGE_SIZE, IMAGE_SIZE, 3) or image.dtype != np.uint8:
         raise ValueError(
             f"the picture is {image.dtype} {image.shape}: it must be uint8 ({IMAGE_SIZE}, {IMAGE_SIZE}, 3)"

@@ -1,4 +1,4 @@
-"""Judges whether a picture of the small world shows what its caption asks for, by GenEval's rules, and says why.
+"""Judges whether a picture shows what its caption of the small world asks for, by GenEval's rules, and why.
 
 It sees the picture only: it shares no mask and no drawing routine with the renderer.
 """
@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.shapes.grammar import PLURALS, Caption, RelationName, WantedObject
+from worker.shapes.grammar import NUMBER_WORDS, PLURALS, Caption, RelationName, WantedObject
 from worker.shapes.segmentation import Box, find_patches
 from worker.shapes.shape_classifier import classify_shape
 from worker.shapes.world import ColourName, ShapeName
 
 POSITION_MARGIN = 0.1
 POSITION_DIRECTION = 0.5
-NUMBERS = ("no", "one", "two", "three", "four")
+NUMBERS = {count: word for word, count in NUMBER_WORDS.items()}
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,13 @@ def find_objects(image: NDArray[np.uint8]) -> tuple[FoundObject, ...]:
 
 
 def relations_between(one: Box, other: Box) -> set[RelationName]:
-    """GenEval's relative position: the offset of the centres, less a margin of a tenth of both sizes, by direction."""
+    """GenEval's relative position: the direction of the centres' offset, less a tenth of both sizes."""
     revised = []
     offsets = [(one[axis] + one[axis + 2] - other[axis] - other[axis + 2]) / 2 for axis in (0, 1)]
     for axis, offset in enumerate(offsets):
         sizes = one[axis + 2] - one[axis] + other[axis + 2] - other[axis]
         revised.append(np.sign(offset) * max(abs(offset) - POSITION_MARGIN * sizes, 0.0))
-    distance = float(np.hypot(*offsets))
+    distance = float(np.hypot(offsets[0], offsets[1]))
     if distance == 0:
         return set()
     down, right = revised[0] / distance, revised[1] / distance
@@ -108,7 +108,7 @@ def relations_between(one: Box, other: Box) -> set[RelationName]:
 
 
 def _conditions(caption: Caption, found: tuple[FoundObject, ...]) -> tuple[Condition, ...]:
-    """What the caption asks for, item by item; like GenEval, only the most confident object of a class is looked at."""
+    """What the caption asks for; like GenEval, it looks at the most confident object of a class only."""
     conditions: list[Condition] = []
     firsts: list[FoundObject | None] = []
     for wanted in caption.wanted:
@@ -123,24 +123,20 @@ def _conditions(caption: Caption, found: tuple[FoundObject, ...]) -> tuple[Condi
             conditions.append(Condition(f"the {wanted.shape} is {wanted.colour}", is_so))
     if caption.relation is not None:
         one, other = firsts
-        is_so = bool(one and other) and caption.relation in relations_between(one.box, other.box)
+        is_so = one is not None and other is not None and caption.relation in relations_between(one.box, other.box)
         text = f"the {caption.wanted[0].shape} is {caption.relation} the {caption.wanted[1].shape}"
         conditions.append(Condition(text, is_so))
     return tuple(conditions)
 
 
 def _counting_conditions(wanted: WantedObject, num_found: int) -> list[Condition]:
-    """At least one, two ... and no more: one too many costs as much as one too few, and an empty picture gets 0."""
+    """At least one, two ... and no more: one too many costs as much as one too few, and none at all gets 0."""
     plural = PLURALS[wanted.shape]
-    conditions = [
-        Condition(
-            f"there {'is' if count == 1 else 'are'} at least {NUMBERS[count]} {wanted.shape if count == 1 else plural}",
-            num_found >= count,
-        )
-        for count in range(1, wanted.count + 1)
-    ]
+    conditions = [Condition(f"there is at least one {wanted.shape}", num_found >= 1)]
+    for count in range(2, wanted.count + 1):
+        conditions.append(Condition(f"there are at least {NUMBERS[count]} {plural}", num_found >= count))
     is_so = 1 <= num_found <= wanted.count
     return [
         *conditions,
-        Condition(f"there are some, and no more than {NUMBERS[wanted.count]} {plural}", is_so),
+        Condition(f"there are some, but no more than {NUMBERS[wanted.count]} {plural}", is_so),
     ]

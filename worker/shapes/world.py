@@ -53,9 +53,7 @@ class PlacedObject:
             raise ValueError(f"colour {self.colour!r} is not one of {', '.join(COLOURS)}")
         last = GRID_SIZE - OBJECT_CELLS
         if not (0 <= self.row <= last and 0 <= self.column <= last):
-            raise ValueError(
-                f"row {self.row}, column {self.column} is outside the grid: both must be 0 to {last}"
-            )
+            raise ValueError(f"row {self.row}, column {self.column} is outside the grid: both must be 0 to {last}")
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,7 @@ class Scene:
         for index, one in enumerate(self.objects):
             for other in self.objects[index + 1 :]:
                 if not are_apart((one.row, one.column), (other.row, other.column)):
-                    raise ValueError(
-                        f"{one} and {other} are less than {GAP_CELLS} token apart; move one of them"
-                    )
+                    raise ValueError(f"{one} and {other} are less than {GAP_CELLS} token apart; move one of them")
 
 
 def are_apart(one: Position, other: Position) -> bool:
