@@ -1,4 +1,4 @@
-"""Where a run's files lie, and how they are written: temporary name, fsync, rename, hash. No path escapes the folder."""
+"""Where a run's files lie and how they are written: temporary name, fsync, rename, hash. No path leaves the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are: URLs and folders, read from the environment (prefix UNMASK_, or DATABASE_URL, BROKER_URL, DATA_DIR)."""
+"""Where things are: URLs and folders, read from the environment (UNMASK_*, DATABASE_URL, BROKER_URL, DATA_DIR)."""
 
 from __future__ import annotations
 

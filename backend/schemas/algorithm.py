@@ -124,7 +124,7 @@ class MaskGRPOConfig(Section):
     transition: TransitionDefinition = Field(
         TransitionDefinition.CANDIDATE_1,
         title="Transition log-prob",
-        description="The paper's default is candidate 1; the shipped recipe uses candidate 2, which trains under noise.",
+        description="Candidate 1 is the paper's; the shipped recipe uses candidate 2, which trains under noise.",
     )
     ratio: RatioLevel = Field(
         RatioLevel.SEQUENCE,

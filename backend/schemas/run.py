@@ -1,4 +1,4 @@
-"""The dictionary's run as the API shows it, what creates one, and what hangs on it: metrics, checkpoints, models, recipes."""
+"""The dictionary's run, what creates one, and what hangs on it: metrics, checkpoints, models, recipes."""
 
 from __future__ import annotations
 
