@@ -1,0 +1,191 @@
+"""Unmasking: from prompts and seeds to trajectories, all rollouts of all groups as one batch.
+
+A sample depends on policy, prompt, seed and settings alone: every sample draws its noise from its own generator, before
+the loop. What a batch can still change is the last bit of the logits, where a matrix product is summed in another
+order; docs/algorithm.md says how far that goes.
+
+Departure 2 from Show-o's sampler (docs/algorithm.md): a token is drawn by inverse distribution function from one
+uniform number a position instead of `torch.multinomial`, the same distribution at a K-th of the noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
+from worker.maskgrpo.guidance import encode_prompts
+from worker.maskgrpo.schedule import masked_counts, temperatures
+from worker.maskgrpo.transition import transition_terms
+from worker.maskgrpo.types import Policy, Trajectory, UnmaskingStep
+
+
+@dataclass(frozen=True)
+class Noise:
+    """All chance of B rollouts."""
+
+    uniform: Tensor  # (T, B, N) float32 in [0, 1): draws the token of a position.
+    gumbel: Tensor  # (T, B, N) float32: perturbs the log-confidence of a position.
+
+
+def rollout(
+    policy: Policy,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    sampling: SamplingConfig,
+    transition: TransitionDefinition = TransitionDefinition.CANDIDATE_2,
+) -> Trajectory:
+    """Unmasks B pictures and records every step, without gradients.
+
+    Args:
+        policy: the policy that samples, from now on the old policy of these rollouts.
+        prompts: B prompts; a group is a prompt that stands G times.
+        seeds: B seeds, one generator each.
+        sampling: steps, temperature and guidance. With guidance, the recorded log-probs are those of the guided
+            distribution, the one that was sampled; the loss recomputes the same.
+        transition: the definition of the recorded log-probs.
+
+    Returns:
+        The trajectories, T steps of B rollouts, on the policy's device.
+
+    Raises:
+        ValueError: not one seed a prompt, no prompt, or more steps than tokens.
+    """
+    steps = list(rollout_steps(policy, prompts, seeds, sampling, transition))
+    kept = torch.stack([step.is_newly_unmasked for step in steps])
+    drawn = torch.stack([step.drawn for step in steps])
+    return Trajectory(
+        codes=drawn[-1],
+        unmasked_at=kept.byte().argmax(dim=0),
+        drawn=drawn,
+        confidence=torch.stack([step.confidence for step in steps]),
+        entropy=torch.stack([step.entropy for step in steps]),
+        log_prob=torch.stack([step.log_prob for step in steps]),
+        token_log_prob=torch.stack([step.token_log_prob for step in steps]),
+    )
+
+
+@torch.no_grad()
+def rollout_steps(
+    policy: Policy,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    sampling: SamplingConfig,
+    transition: TransitionDefinition = TransitionDefinition.CANDIDATE_2,
+) -> Iterator[UnmaskingStep]:
+    """Yields the T unmasking steps of `rollout`, whose arguments it takes, one at a time as they are made."""
+    if not prompts or len(prompts) != len(seeds):
+        raise ValueError(f"there are {len(prompts)} prompts and {len(seeds)} seeds: give one seed for each prompt")
+    num_steps, mask_code = sampling.num_unmasking_steps, policy.codebook_size
+    counts = masked_counts(policy.num_image_tokens, num_steps)
+    weights = temperatures(sampling.temperature, num_steps, sampling.temperature_schedule)
+    noise = draw_noise(seeds, num_steps, policy.num_image_tokens, policy.device)
+    prefix = encode_prompts(policy, prompts, sampling.guidance_scale)
+    codes = torch.full((len(prompts), policy.num_image_tokens), mask_code, device=policy.device)
+    for index in range(num_steps):
+        rows = masked_rows(codes == mask_code, counts[index])
+        log_probs = prefix.image_logits(policy, codes, rows).float().log_softmax(dim=1)
+        perturbation = weights[index] * noise.gumbel[index]
+        num_kept = counts[index] - counts[index + 1]
+        step = unmask(log_probs, rows, codes, noise.uniform[index], perturbation, num_kept, transition)
+        codes = torch.where(step.is_newly_unmasked, step.drawn, codes)
+        yield step
+
+
+def draw_noise(seeds: Sequence[int], num_steps: int, num_tokens: int, device: torch.device) -> Noise:
+    """Draws the noise of every sample from a generator of its own.
+
+    Args:
+        seeds: B seeds, in [0, 2**63).
+        num_steps: T.
+        num_tokens: N.
+        device: where the noise goes; it is drawn on the CPU, so that every device gets the same.
+
+    Returns:
+        Noise of shape (T, B, N).
+    """
+    samples = [torch.rand(2, num_steps, num_tokens, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    uniform, second = torch.stack(samples, dim=2).to(device).unbind()
+    tiny = torch.finfo(torch.float32).tiny
+    return Noise(uniform=uniform, gumbel=-(-second.clamp(min=tiny).log()).log())
+
+
+def masked_rows(is_masked: Tensor, num_masked: int) -> Tensor:
+    """Gives the flat places of the masked positions, without a question to the device.
+
+    Args:
+        is_masked: (B, N) bool with exactly `num_masked` True in every row.
+        num_masked: U.
+
+    Returns:
+        (B * U,) int64, ascending.
+    """
+    positions = is_masked.byte().argsort(dim=1, descending=True, stable=True)[:, :num_masked]
+    starts = torch.arange(is_masked.shape[0], device=is_masked.device) * is_masked.shape[1]
+    return (positions + starts[:, None]).flatten()
+
+
+def draw_codes(log_probs: Tensor, uniform: Tensor) -> Tensor:
+    """Draws a code from each row by inverse distribution function.
+
+    Args:
+        log_probs: (R, K) float32 log-softmax.
+        uniform: (R,) float32 in [0, 1).
+
+    Returns:
+        (R,) int64 in [0, K).
+    """
+    cumulated = log_probs.exp().cumsum(dim=1)
+    target = uniform[:, None] * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, target, right=True).squeeze(1).clamp(max=log_probs.shape[1] - 1)
+
+
+def unmask(
+    log_probs: Tensor,
+    rows: Tensor,
+    codes: Tensor,
+    uniform: Tensor,
+    perturbation: Tensor,
+    num_kept: int,
+    transition: TransitionDefinition,
+) -> UnmaskingStep:
+    """Makes one unmasking step: draws a code everywhere, keeps the most confident ones.
+
+    The confidence is the probability of the drawn code; the choice is by log-confidence plus perturbation, and the
+    lower position wins a tie.
+
+    Args:
+        log_probs: (B * U, K) float32 log-softmax of the masked positions.
+        rows: (B * U,) int64, their flat places in B * N, ascending, U in each picture.
+        codes: (B, N) int64 in [0, K], K where masked.
+        uniform: (B, N) float32 in [0, 1).
+        perturbation: (B, N) float32, temperature times Gumbel noise.
+        num_kept: n_t, 1 to U.
+        transition: the definition of the recorded log-probs.
+
+    Returns:
+        The step.
+    """
+    drawn_codes = draw_codes(log_probs, uniform.flatten()[rows])
+    log_confidence = log_probs.gather(1, drawn_codes[:, None]).squeeze(1)
+    score = (log_confidence + perturbation.flatten()[rows]).view(codes.shape[0], -1)
+    order = score.sort(dim=1, descending=True, stable=True).indices[:, :num_kept]
+    kept_rows = rows.view(score.shape).gather(1, order).flatten()
+    drawn = codes.flatten().index_copy(0, rows, drawn_codes).view(codes.shape)
+    is_newly_unmasked = torch.zeros_like(codes, dtype=torch.bool).flatten().index_fill(0, kept_rows, True)
+    is_newly_unmasked = is_newly_unmasked.view(codes.shape)
+    terms = transition_terms(log_probs, rows, drawn, is_newly_unmasked, transition)
+    unknown = torch.full_like(uniform, torch.nan).flatten()
+    entropy = -(log_probs.exp() * log_probs).sum(dim=1)
+    return UnmaskingStep(
+        drawn=drawn,
+        is_masked=torch.zeros_like(is_newly_unmasked).flatten().index_fill(0, rows, True).view(codes.shape),
+        is_newly_unmasked=is_newly_unmasked,
+        confidence=unknown.index_copy(0, rows, log_confidence.exp()).view(codes.shape),
+        entropy=unknown.index_copy(0, rows, entropy).view(codes.shape),
+        log_prob=terms.sum(dim=1),
+        token_log_prob=terms,
+    )
