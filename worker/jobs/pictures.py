@@ -1,0 +1,134 @@
+"""Writes what a step made: pictures, the unmasking frames beside each, and the trajectories. It knows files and tensors."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from backend.artifacts import RunFolder
+from worker.maskgrpo.types import Policy, Trajectory
+
+MASKED_GREY = 0.5
+NUM_FRAME_COLOURS = 64
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a group's files lie: `<kind>/<step>[-purpose]/<group>`."""
+
+    step: int
+    purpose: str
+    """empty for the groups of training, else what the pictures are for"""
+    group: int
+
+    def path(self, kind: str, suffix: str) -> str:
+        """A path in the run's folder, as samples/000012/003-05.png."""
+        step = f"{self.step:06d}-{self.purpose}" if self.purpose else f"{self.step:06d}"
+        return f"{kind}/{step}/{self.group:03d}{suffix}"
+
+
+@dataclass(frozen=True)
+class WrittenPictures:
+    """What was written for a group."""
+
+    image_paths: tuple[str, ...]
+    image_hashes: tuple[str, ...]
+    trajectory_path: str
+
+
+def write_group(
+    folder: RunFolder, place: Place, policy: Policy, pictures: Tensor, trajectory: Trajectory, transition: str
+) -> WrittenPictures:
+    """Writes a group's pictures, frame strips and trajectories.
+
+    Args:
+        folder: the run's folder.
+        place: where in it.
+        policy: decodes the frames.
+        pictures: (G, 3, H, W) float32 in [0, 1].
+        trajectory: of the G rollouts.
+        transition: the definition that `trajectory.log_prob` follows.
+
+    Raises:
+        OSError: when the disk is full or cannot be written.
+    """
+    paths, hashes = [], []
+    for index, picture in enumerate(to_bytes(pictures)):
+        path = place.path("samples", f"-{index:02d}.png")
+        hashes.append(folder.write(path, to_png(picture)))
+        paths.append(path)
+    for index, strip in enumerate(frame_strips(policy, trajectory)):
+        folder.write(place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
+    trajectory_path = place.path("trajectories", ".npz")
+    folder.write(trajectory_path, to_npz(trajectory, policy.codebook_size, transition))
+    return WrittenPictures(tuple(paths), tuple(hashes), trajectory_path)
+
+
+def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    """(B, 3, H, W) float32 in [0, 1] -> (B, H, W, 3) uint8."""
+    scaled = (pictures.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    array: NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).cpu().numpy()
+    return array
+
+
+def to_png(picture: NDArray[np.uint8], num_colours: int | None = None) -> bytes:
+    """(H, W, 3) uint8 -> a PNG file; with few colours it is a third as large and shows the same to the eye."""
+    image = Image.fromarray(picture)
+    if num_colours is not None:
+        image = image.quantize(num_colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+@torch.no_grad()
+def frame_strips(policy: Policy, trajectory: Trajectory) -> NDArray[np.uint8]:
+    """(G, H, T*W, 3) uint8: the picture after each unmasking step, side by side, cells that are still masked in grey."""
+    num_steps, num_samples, num_tokens = trajectory.drawn.shape
+    pictures = policy.decode(trajectory.drawn.reshape(num_steps * num_samples, num_tokens))
+    pictures = pictures.unflatten(0, (num_steps, num_samples))
+    is_masked = torch.stack([trajectory.is_masked(step + 1) for step in range(num_steps)])
+    rows, columns = grid_of(num_tokens)
+    cells = is_masked.reshape(num_steps, num_samples, 1, rows, columns)
+    height, width = pictures.shape[-2:]
+    cells = cells.repeat_interleave(height // rows, dim=-2).repeat_interleave(width // columns, dim=-1)
+    frames = torch.where(cells, MASKED_GREY, pictures)
+    strips = frames.permute(1, 2, 3, 0, 4).reshape(num_samples, 3, height, num_steps * width)
+    return to_bytes(strips)
+
+
+def to_npz(trajectory: Trajectory, codebook_size: int, transition: str) -> bytes:
+    """The trajectories as a compressed npz without pickled parts; see docs/architecture.md for its arrays."""
+    code_type = np.int16 if codebook_size <= np.iinfo(np.int16).max else np.int32
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        codes=_array(trajectory.codes).astype(code_type),
+        unmasked_at=_array(trajectory.unmasked_at).astype(np.int16),
+        drawn=_array(trajectory.drawn).astype(code_type),
+        confidence=_array(trajectory.confidence).astype(np.float16),
+        entropy=_array(trajectory.entropy).astype(np.float16),
+        log_prob=_array(trajectory.log_prob).astype(np.float32),
+        grid=np.array(grid_of(trajectory.codes.shape[1]), dtype=np.int32),
+        codebook_size=np.array(codebook_size, dtype=np.int32),
+        transition=np.array(transition),
+    )
+    return buffer.getvalue()
+
+
+def grid_of(num_tokens: int) -> tuple[int, int]:
+    """Rows and columns of a square token grid."""
+    side = round(num_tokens**0.5)
+    assert side * side == num_tokens, f"{num_tokens} tokens make no square"
+    return side, side
+
+
+def _array(tensor: Tensor) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = tensor.detach().cpu().numpy()
+    return array
