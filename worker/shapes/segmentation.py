@@ -15,8 +15,8 @@ from worker.shapes.world import COLOURS, GROUND, IMAGE_SIZE, PALETTE, ColourName
 # then never look like a third colour, and an edge falls where half of the pixel is covered.
 MIN_COVERAGE = 0.5
 MAX_COLOUR_ERROR = 60.0
-# A whole object has 180 pixels or more and a stray token 64, so less than this is noise of the decoder.
-MIN_PATCH_PIXELS = 40
+# A whole object has 180 pixels or more, and the least that a stray token of an edge shows is about 30.
+MIN_PATCH_PIXELS = 24
 COLOUR_BITS = 5
 
 Mask = NDArray[np.bool_]

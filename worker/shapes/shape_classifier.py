@@ -21,7 +21,7 @@ MAX_SIDE = OBJECT_SIZE + 4
 MIN_OVERLAP: dict[ShapeName, float] = {"circle": 0.9, "square": 0.9, "triangle": 0.9, "star": 0.83, "cross": 0.9}
 # No ninth of the box may disagree with the shape by more than this share: one wrong token is a ninth, and would
 # cost a square only a ninth of its overlap.
-MAX_LOCAL_ERROR = 0.25
+MAX_LOCAL_ERROR = 0.2
 STAR_NOTCH = 0.43
 MARGIN = 2
 TABLE_SIZE = 257
