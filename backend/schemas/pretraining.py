@@ -18,13 +18,23 @@ class TokenizerStageConfig(Section):
         description="Optimizer steps.",
         json_schema_extra=unit("steps"),
     )
+    num_encoder_steps: int = Field(
+        800,
+        ge=1,
+        le=1_000_000,
+        title="Encoder steps",
+        description="Steps after which the encoder is frozen and the decoder goes on alone.",
+        json_schema_extra=unit("steps"),
+    )
     batch_size: int = Field(16, ge=1, le=4096, title="Batch", description="Pictures a step.")
     learning_rate: float = Field(1.5e-3, gt=0, le=1, title="Learning rate", description="AdamW's peak rate.")
     codebook_bits: int = Field(10, ge=2, le=18, title="Codebook bits", description="The codebook has 2^bits codes.")
     commitment_weight: float = Field(
         0.03, ge=0, le=10, title="Commitment", description="Weight of the commitment term."
     )
-    entropy_weight: float = Field(0.01, ge=0, le=10, title="Entropy", description="Weight of the entropy term.")
+    entropy_weight: float = Field(
+        0.1, ge=0, le=10, title="Entropy", description="Weight of the entropy term, taken over distinct patches."
+    )
 
 
 class TransformerStageConfig(Section):
@@ -43,9 +53,17 @@ class TransformerStageConfig(Section):
     hidden_size: int = Field(128, ge=16, le=4096, title="Width", description="Hidden size of the transformer.")
     num_layers: int = Field(4, ge=1, le=64, title="Layers", description="Transformer blocks.")
     num_heads: int = Field(4, ge=1, le=64, title="Heads", description="Attention heads.")
-    max_text_tokens: int = Field(20, ge=4, le=4096, title="Text block", description="Longest text block without its task token.",
-                                 json_schema_extra=unit("tokens"))
-    rope_theta: float = Field(100.0, gt=1, le=1e7, title="RoPE theta", description="Base of the rotary wavelengths; 10000 in Phi-1.5.")
+    max_text_tokens: int = Field(
+        20,
+        ge=4,
+        le=4096,
+        title="Text block",
+        description="Longest text block without its task token.",
+        json_schema_extra=unit("tokens"),
+    )
+    rope_theta: float = Field(
+        100.0, gt=1, le=1e7, title="RoPE theta", description="Base of the rotary wavelengths; 10000 in Phi-1.5."
+    )
     muon_learning_rate: float = Field(4e-3, gt=0, le=1, title="Muon rate", description="Rate of the blocks' matrices.")
     learning_rate: float = Field(1.6e-3, gt=0, le=1, title="AdamW rate", description="Rate of all the rest.")
     num_warmup_steps: int = Field(

@@ -78,11 +78,19 @@ class TokenizerStage:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.magvit = MagvitV2(vq_config(self.settings.codebook_bits))
-        rate = self.settings.learning_rate
-        self.optimizer = torch.optim.AdamW(self.magvit.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimizer = self._new_optimizer()
         self.pictures = random_pictures(NUM_PICTURES, np.random.default_rng([config.seed, 1]))
         self.patches = to_pixels(distinct_patches(self.pictures, self.magvit.config.patch_size)) * 2 - 1
         spread_latents(self.magvit.encoder, self.patches, self.generator)
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        parameters = [parameter for parameter in self.magvit.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(parameters, lr=self.settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+
+    def _freeze_encoder(self) -> None:
+        """Settle the codes, so that the decoder alone goes on and the transformer's data can be made at any time."""
+        self.magvit.encoder.requires_grad_(False)
+        self.optimizer = self._new_optimizer()
 
     def steps(self) -> Iterator[PretrainStep]:
         """Train on to the configured number of steps, yielding after each one."""
@@ -93,6 +101,8 @@ class TokenizerStage:
             yield PretrainStep("tokenizer", self.step, self.settings.num_steps, metrics, seconds)
 
     def _train_once(self) -> dict[str, float]:
+        if self.step == self.settings.num_encoder_steps:
+            self._freeze_encoder()
         factor = rate_factor(self.step + 1, self.settings.num_steps, 20, 0.5)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * factor
@@ -109,6 +119,8 @@ class TokenizerStage:
         latents = self.magvit.encoder(pixels)
         rebuilt = self.magvit.decoder(quantise(latents))
         pixel_loss = F.l1_loss(rebuilt, pixels) + 2 * F.mse_loss(rebuilt, pixels)
+        if self.step >= self.settings.num_encoder_steps:
+            return pixel_loss, {"loss": float(pixel_loss.detach()), "pixel_loss": float(pixel_loss.detach())}
         commitment = F.mse_loss(latents, torch.where(latents > 0, 1.0, -1.0))
         # Over distinct patches, not over places: else the few tiles of the ground would be nearly all that counts.
         patch_latents = self.magvit.encoder(self.patches)
@@ -130,6 +142,8 @@ class TokenizerStage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up where `state` was made, bit for bit on a CPU."""
         self.step = state["step"]
+        if self.step > self.settings.num_encoder_steps:
+            self._freeze_encoder()
         self.magvit.load_state_dict(state["magvit"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])

@@ -5,6 +5,7 @@ It knows files and names, no training and no sampling.
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from worker.showo.model import Showo, ShowoConfig
+from worker.showo.policy import ShowoPolicy
+from worker.showo.prompting import load_text_tokenizer
 from worker.showo.vq import MagvitV2, VQConfig
 
 WEIGHT_NAMES = ("pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors")
@@ -55,7 +58,9 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
     for problem, names in (("missing", missing), ("surplus", surplus), ("misshapen", misshapen)):
         if names:
             shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-            raise ValueError(f"{what}: {len(names)} {problem} tensors: {shown}; do its config and weights belong together?")
+            raise ValueError(
+                f"{what}: {len(names)} {problem} tensors: {shown}; do its config and weights belong together?"
+            )
     module.load_state_dict(dict(weights))
 
 
@@ -111,3 +116,90 @@ def load_magvit(folder: Path) -> MagvitV2:
     floats = {name: w.float() if w.is_floating_point() else w for name, w in weights.items()}
     fill(magvit, floats, f"image tokenizer in {folder}")
     return magvit.eval()
+
+
+def load_policy(
+    source: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> ShowoPolicy:
+    """Load a whole policy from a local folder: Show-o's files, `vq/` beside them and the language model's tokenizer.
+
+    Args:
+        source: the folder; SHIPPED_WEIGHTS is the tiny one that comes with the project.
+        device: where the weights go.
+        dtype: of the transformer's weights; None for float32.
+
+    Raises:
+        ValueError: a file is missing, or config and weights do not belong together.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        raise ValueError(f"no model folder at {folder}; give a folder that holds config.json and its weights")
+    showo = load_showo(folder)
+    tokenizer = load_text_tokenizer(llm_folder(folder, read_json(folder / "config.json")))
+    policy = ShowoPolicy(showo, load_magvit(folder / "vq"), tokenizer).eval()
+    policy.showo.to(dtype=dtype)
+    return policy.to(device)
+
+
+def save_policy(policy: ShowoPolicy, folder: Path) -> None:
+    """Write a policy in the published format; what `load_policy` reads back is equal bit for bit."""
+    llm, vq = folder / "llm", folder / "vq"
+    for part in (folder, llm, vq):
+        part.mkdir(parents=True, exist_ok=True)
+    config = policy.showo.config
+    write_json(folder / "config.json", published_config(config))
+    write_json(llm / "config.json", phi_config(config))
+    write_json(vq / "config.json", {"_class_name": "MAGVITv2", **asdict(policy.magvit.config)})
+    policy.tokenizer.save_pretrained(llm)
+    write_weights(folder, policy.showo)
+    write_weights(vq, policy.magvit)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object for people to read."""
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def write_weights(folder: Path, module: nn.Module) -> None:
+    """Write a module's tensors under their published names."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    save_file(tensors, folder / WEIGHT_NAMES[0], metadata={"format": "pt"})
+
+
+def published_config(config: ShowoConfig) -> dict[str, Any]:
+    """Return Show-o's own config.json; `max_text_tokens` is ours, since the published one keeps it in its code."""
+    return {
+        "_class_name": "Showo",
+        "w_clip_vit": False,
+        "vocab_size": config.vocab_size,
+        "llm_vocab_size": config.llm_vocab_size,
+        "llm_model_path": "llm",
+        "codebook_size": config.codebook_size,
+        "num_vq_tokens": config.num_image_tokens,
+        "max_text_tokens": config.max_text_tokens,
+        "mask_token_id": config.mask_token_id,
+    }
+
+
+def phi_config(config: ShowoConfig) -> dict[str, Any]:
+    """Return the config.json of the language model that a Show-o is built on."""
+    return {
+        "architectures": ["PhiForCausalLM"],
+        "model_type": "phi",
+        "bos_token_id": config.bos_token_id,
+        "eos_token_id": config.eos_token_id,
+        "hidden_act": "gelu_new",
+        "hidden_size": config.hidden_size,
+        "initializer_range": config.initializer_range,
+        "intermediate_size": config.intermediate_size,
+        "layer_norm_eps": config.layer_norm_eps,
+        "max_position_embeddings": 2048,
+        "num_attention_heads": config.num_heads,
+        "num_hidden_layers": config.num_layers,
+        "num_key_value_heads": config.num_heads,
+        "partial_rotary_factor": config.partial_rotary_factor,
+        "qk_layernorm": True,
+        "rope_theta": config.rope_theta,
+        "tie_word_embeddings": False,
+        "vocab_size": config.llm_vocab_size,
+    }

@@ -272,5 +272,3 @@ class Showo(nn.Module):
         for layer in self.showo.model.layers:
             hidden = layer(hidden, rotary, attend)[0]
         return self.showo.lm_head(self.showo.model.final_layernorm(hidden))
-
-

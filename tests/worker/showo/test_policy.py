@@ -6,7 +6,12 @@ import torch
 from worker.showo.policy import ShowoPolicy
 from worker.showo.tiny import tiny_policy
 
-PROMPTS = ["a photo of a red circle", "", "two stars", "a blue cross above a green square and a white star and a red star"]
+PROMPTS = [
+    "a photo of a red circle",
+    "",
+    "two stars",
+    "a blue cross above a green square and a white star and a red star",
+]
 
 
 @pytest.fixture(scope="module")

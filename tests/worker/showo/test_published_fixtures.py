@@ -62,9 +62,7 @@ def test_published_way_gives_the_published_logits(showo: Showo, layout: PromptLa
     torch.testing.assert_close(logits[..., columns], case["image_logits"], atol=1e-4, rtol=0)
 
 
-def test_fast_way_gives_the_published_logits(
-    showo: Showo, layout: PromptLayout, case: dict, described: dict
-) -> None:
+def test_fast_way_gives_the_published_logits(showo: Showo, layout: PromptLayout, case: dict, described: dict) -> None:
     codes = image_part(case["input_ids"]) - showo.config.first_image_id
     with torch.no_grad():
         prefix = showo.prefix(layout.text_batch(described["text_token_ids"]))
