@@ -97,6 +97,7 @@ class Group(WireModel):
     index: int
     prompt: str
     task: str | None
+    purpose: str = Field(description="train, or the purpose of pictures that are no part of training")
     policy: str
     mean_reward: Number
     reward_std: Number
@@ -104,6 +105,17 @@ class Group(WireModel):
     reason: str
     num_tries: int
     samples: list[Sample]
+
+
+class GroupStep(WireModel):
+    """The groups of one purpose and policy that a step has."""
+
+    step: int
+    purpose: str
+    policy: str
+    num_groups: int
+    num_kept: int
+    mean_reward: Number
 
 
 class TrajectoryStep(WireModel):

@@ -1,0 +1,56 @@
+"""All SQL on workers, and on the runs whose policies other runs can start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from backend.models import CheckpointRow, RunRow, WorkerRow
+from backend.schemas.config import RunKind
+
+SILENT_AFTER_SECONDS = 90.0
+
+
+def hear_from_worker(
+    session: Session, *, name: str, run_id: UUID | None, device: str, num_cores: int, memory_gib: float
+) -> None:
+    """A worker's sign of life: who it is, what it holds, what it has."""
+    values = {"run_id": run_id, "device": device, "num_cores": num_cores, "memory_gib": memory_gib}
+    query = upsert(WorkerRow).values(name=name, **values)
+    session.execute(
+        query.on_conflict_do_update(index_elements=["name"], set_=values | {"seen_at": func.clock_timestamp()})
+    )
+
+
+def forget_worker(session: Session, *, name: str) -> None:
+    """Takes a worker off the list: it ends in an orderly way."""
+    session.execute(delete(WorkerRow).where(WorkerRow.name == name))
+
+
+def list_workers(session: Session) -> Sequence[WorkerRow]:
+    """The workers that were heard from lately."""
+    recent = func.now() - timedelta(seconds=SILENT_AFTER_SECONDS)
+    return session.scalars(select(WorkerRow).where(WorkerRow.seen_at > recent).order_by(WorkerRow.name)).all()
+
+
+def list_trained(session: Session, *, limit: int) -> Sequence[tuple[RunRow, CheckpointRow]]:
+    """The newest runs that made a policy, each with its checkpoints, the newest first."""
+    makers = (RunKind.TRAIN, RunKind.PRETRAIN)
+    newest = (
+        select(RunRow.id)
+        .where(RunRow.kind.in_(makers), select(CheckpointRow).where(CheckpointRow.run_id == RunRow.id).exists())
+        .order_by(RunRow.created_at.desc())
+        .limit(limit)
+    )
+    query = (
+        select(RunRow, CheckpointRow)
+        .join(CheckpointRow, CheckpointRow.run_id == RunRow.id)
+        .where(RunRow.id.in_(newest))
+        .order_by(RunRow.created_at.desc(), CheckpointRow.step.desc())
+    )
+    return session.execute(query).tuples().all()

@@ -1,0 +1,103 @@
+"""The database: engine, sessions, and the migrations' place. Knows no table and no request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import MetaData, create_engine
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from backend.errors import UnavailableError
+from backend.settings import Settings
+
+MIGRATIONS_DIR = Path(__file__).resolve().parent.parent / "migrations"
+
+# Postgres cannot hold the character NUL in text or jsonb, in whatever way it is written.
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+_ACTIONS = "actions after the commit"
+
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Row(DeclarativeBase):
+    """The root of all tables."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+def serialize_json(value: Any) -> str:
+    """JSON as the database stores it: NaN and infinities are null, NUL is the replacement character."""
+    text = to_json(value, inf_nan_mode="null").decode()
+    return _ESCAPED_NUL.sub(r"\1\\ufffd", text)
+
+
+def psycopg_url(text: str) -> URL:
+    """The URL with the driver this project uses, whatever spelling of `postgres` was given.
+
+    Raises:
+        ValueError: when the URL is no Postgres URL.
+    """
+    url = make_url(text)
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise ValueError(
+            f"DATABASE_URL begins with {url.drivername!r}: only Postgres is supported, write postgresql://..."
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+def database_url(settings: Settings) -> URL:
+    """Where the database is.
+
+    Raises:
+        UnavailableError: when no URL is set, and so no server was started for this process.
+    """
+    if settings.database_url is None:
+        raise UnavailableError("no DATABASE_URL is set: start with `unmask up`, or set it to a Postgres server's URL")
+    return psycopg_url(settings.database_url.get_secret_value())
+
+
+def build_engine(url: URL | str, *, pool_size: int = 20) -> Engine:
+    """An engine whose connections are checked before use, so that a restarted server costs no request."""
+    return create_engine(
+        psycopg_url(url) if isinstance(url, str) else url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        json_serializer=serialize_json,
+        connect_args={"connect_timeout": 5},
+    )
+
+
+def build_sessions(engine: Engine) -> sessionmaker[Session]:
+    """A maker of sessions; rows stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def after_commit(session: Session, action: Callable[[Session], None]) -> None:
+    """Has `action` done once the transaction is committed, in a transaction of its own; a rollback drops it."""
+    session.info.setdefault(_ACTIONS, []).append(action)
+
+
+@contextmanager
+def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """One transaction: committed at the end, rolled back when an exception passes; then what waited for the commit."""
+    with sessions() as session:
+        with session.begin():
+            yield session
+        for action in session.info.pop(_ACTIONS, []):
+            with session.begin():
+                action(session)

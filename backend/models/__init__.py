@@ -1,0 +1,21 @@
+"""The tables, one a file. Rows are `...Row`; what the world sees is in `backend/schemas`."""
+
+from backend.models.checkpoint import CheckpointRow
+from backend.models.event import EventRow
+from backend.models.group import GroupRow
+from backend.models.idempotency import IdempotencyRow
+from backend.models.metric import MetricRow
+from backend.models.run import RunRow
+from backend.models.sample import SampleRow
+from backend.models.worker import WorkerRow
+
+__all__ = [
+    "CheckpointRow",
+    "EventRow",
+    "GroupRow",
+    "IdempotencyRow",
+    "MetricRow",
+    "RunRow",
+    "SampleRow",
+    "WorkerRow",
+]

@@ -1,0 +1,56 @@
+"""All SQL on runs, shared by API and worker: plain functions on the caller's session. The clock is the database's."""
+
+from backend.runs.repository.attempts import (
+    MAX_LOST_ATTEMPTS,
+    append_event,
+    claim,
+    clear_requests,
+    delete_after_step,
+    finish,
+    record_start,
+    record_step,
+    renew_lease,
+    requeue_lost,
+)
+from backend.runs.repository.queue import create_run, list_unsent, mark_sent
+from backend.runs.repository.reads import (
+    count_by_status,
+    heads_of,
+    list_checkpoints,
+    list_events,
+    list_metrics,
+    list_runs,
+)
+from backend.runs.repository.requests import request_cancel, request_pause, request_sample, request_save, resume
+from backend.runs.repository.rows import Body, get_run, lock_run, set_values
+
+__all__ = [
+    "MAX_LOST_ATTEMPTS",
+    "Body",
+    "append_event",
+    "claim",
+    "clear_requests",
+    "count_by_status",
+    "create_run",
+    "delete_after_step",
+    "finish",
+    "get_run",
+    "heads_of",
+    "list_checkpoints",
+    "list_events",
+    "list_metrics",
+    "list_runs",
+    "list_unsent",
+    "lock_run",
+    "mark_sent",
+    "record_start",
+    "record_step",
+    "renew_lease",
+    "request_cancel",
+    "request_pause",
+    "request_sample",
+    "request_save",
+    "requeue_lost",
+    "resume",
+    "set_values",
+]

@@ -1,0 +1,62 @@
+"""What people ask of a run: cancel, pause, resume, save now, sample now. A finished run stays as it is."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from backend.errors import ConflictError
+from backend.models import RunRow
+from backend.runs.repository.rows import lock_run, set_values, stop_run, tell_status
+from backend.schemas.run import RunStatus
+
+
+def request_cancel(session: Session, *, run_id: UUID) -> RunRow:
+    """Cancels at once what no worker holds; asks the worker otherwise; leaves a finished run as it is."""
+    row = lock_run(session, run_id=run_id)
+    if row.run_status.is_terminal:
+        return row
+    if row.status == RunStatus.RUNNING:
+        return set_values(session, run_id, is_cancel_requested=True)
+    return stop_run(session, run_id, RunStatus.CANCELLED, reason="cancelled before a worker took it up")
+
+
+def request_pause(session: Session, *, run_id: UUID) -> RunRow:
+    """Pauses at once what waits for a worker; asks the worker otherwise; leaves a finished or paused run as it is."""
+    row = lock_run(session, run_id=run_id)
+    if row.status == RunStatus.RUNNING:
+        return set_values(session, run_id, is_pause_requested=True)
+    if row.status == RunStatus.QUEUED:
+        return stop_run(session, run_id, RunStatus.PAUSED, reason="paused before a worker took it up")
+    return row
+
+
+def resume(session: Session, *, run_id: UUID) -> RunRow:
+    """Queues a paused run again, or takes a pause back that no step has honoured yet; a finished run stays as it is."""
+    row = lock_run(session, run_id=run_id)
+    if row.status == RunStatus.RUNNING:
+        return set_values(session, run_id, is_pause_requested=False)
+    if row.status != RunStatus.PAUSED:
+        return row
+    set_values(session, run_id, status=RunStatus.QUEUED.value, is_pause_requested=False, sent_at=None)
+    return tell_status(session, run_id, RunStatus.QUEUED, "resumed")
+
+
+def request_save(session: Session, *, run_id: UUID) -> RunRow:
+    """Asks for a checkpoint after the step in hand; a finished run stays as it is."""
+    return _request_of_live(session, run_id, "is_save_requested", "its last checkpoint was written when it paused")
+
+
+def request_sample(session: Session, *, run_id: UUID) -> RunRow:
+    """Asks for pictures of the policy after the step in hand; a finished run stays as it is."""
+    return _request_of_live(session, run_id, "is_sample_requested", "resume it first")
+
+
+def _request_of_live(session: Session, run_id: UUID, flag: str, cure: str) -> RunRow:
+    row = lock_run(session, run_id=run_id)
+    if row.run_status.is_terminal:
+        return row
+    if row.status == RunStatus.PAUSED:
+        raise ConflictError(f"run {run_id} is paused: {cure}")
+    return set_values(session, run_id, **{flag: True})

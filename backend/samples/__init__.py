@@ -1,0 +1,1 @@
+"""Groups and samples: pictures, rewards, trajectories."""
