@@ -15,6 +15,8 @@ TOP, SIDE = 16, 24
 # Fewer changed pixels than this, of 576, are a shape that a person would accept too.
 MIN_CHANGED = 12
 Picture = NDArray[np.uint8]
+EVERY = slice(None)
+HALVES = [(slice(28), EVERY), (slice(28, None), EVERY), (EVERY, slice(28)), (EVERY, slice(28, None))]
 
 
 def draw(shape: ShapeName, colour: ColourName, rng: np.random.Generator) -> Picture:
@@ -45,8 +47,8 @@ def false_accepts(corrupt: str, num_trials: int = 600) -> float:
         picture = whole.copy()
         row, column = rng.integers(3, size=2)
         if corrupt == "half erased":
-            half = [np.s_[:28], np.s_[28:], np.s_[:, :28], np.s_[:, 28:]][rng.integers(4)]
-            picture[half] = render(Scene(()), rng)[half]
+            erased = HALVES[rng.integers(4)]
+            picture[erased] = render(Scene(()), rng)[erased]
         elif corrupt == "one token of the ground":
             picture[token(row, column)] = render(Scene(()), rng)[token(row, column)]
         elif corrupt == "one token of another shape":

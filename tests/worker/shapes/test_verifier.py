@@ -155,7 +155,7 @@ def test_it_imports_nothing_that_draws() -> None:
         "worker.shapes.shape_classifier",
     }
     for module in (verifier, segmentation, shape_classifier):
-        tree = ast.parse(Path(module.__file__).read_text())
+        tree = ast.parse(Path(str(module.__file__)).read_text())
         imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert {name for name in imported if name and name.startswith("worker")} <= allowed
         assert not any(name and name.startswith("PIL") for name in imported)
