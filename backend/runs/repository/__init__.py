@@ -9,6 +9,7 @@ from backend.runs.repository.attempts import (
     finish,
     record_start,
     record_step,
+    release,
     renew_lease,
     requeue_lost,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "mark_sent",
     "record_start",
     "record_step",
+    "release",
     "renew_lease",
     "request_cancel",
     "request_pause",

@@ -118,6 +118,17 @@ def finish(
     return stop_run(session, run_id, status, reason=reason or error or "", error=error)
 
 
+def release(session: Session, *, run_id: UUID, attempt: int, reason: str) -> RunRow:
+    """Gives a run back that its worker cannot go on with; whoever claims it next goes on from its checkpoint."""
+    row = set_fenced(session, run_id, attempt)
+    if row.is_cancel_requested:
+        return stop_run(session, run_id, RunStatus.CANCELLED, reason=reason)
+    if row.is_pause_requested:
+        return stop_run(session, run_id, RunStatus.PAUSED, reason=reason)
+    set_values(session, run_id, status=RunStatus.QUEUED.value, lease_expires_at=None, worker=None, sent_at=None)
+    return tell_status(session, run_id, RunStatus.QUEUED, reason)
+
+
 def requeue_lost(session: Session) -> list[UUID]:
     """Queues the runs whose workers fell silent, or ends those that keep losing them; gives the ids to send again."""
     lost = session.scalars(

@@ -1,0 +1,87 @@
+"""`python -m worker.jobs FOLDER`: performs the run of a folder and speaks with its runner over stdin and stdout."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from backend.artifacts import FolderBusyError, RunFolder
+from backend.schemas.config import run_config_adapter
+from backend.schemas.event import Log, StatusChanged
+from worker.jobs import Job, run_job
+from worker.jobs.pipe import RunnerPipe, die_with_parent
+
+LOCK_SECONDS = 10.0
+
+
+def main() -> int:
+    """The process's exit code: 0 after an outcome, 1 after a mistake that was told, 75 when the folder stays busy."""
+    die_with_parent()
+    pipe = RunnerPipe()
+    folder = RunFolder(Path(sys.argv[1]))
+    try:
+        with locked(folder):
+            config = run_config_adapter.validate_json(folder.read("config.json"))
+            converse(run_job(config, folder), pipe)
+    except FolderBusyError as error:
+        print(error, file=sys.stderr)
+        return os.EX_TEMPFAIL
+    except (ValueError, OSError) as error:
+        pipe.send(Log(level="error", message=last_words(error)))
+        return 1
+    return 0
+
+
+def converse(job: Job, pipe: RunnerPipe) -> None:
+    """Tells the job's events and gives it the replies; its outcome is the last event."""
+    try:
+        body = next(job)
+        while True:
+            pipe.send(body)
+            body = job.send(pipe.receive())
+    except StopIteration as end:
+        pipe.send(StatusChanged(status=end.value))
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Holds the run's folder, and waits a little for the job of a lost attempt, which is about to end.
+
+    Raises:
+        FolderBusyError: when it does not end.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(folder.lock())
+                break
+            except FolderBusyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        yield
+
+
+def last_words(error: ValueError | OSError) -> str:
+    """An error in a sentence for the person whose run it ended."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"the run's configuration is broken at {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"the disk is full{where}: free some space, then clone the run; nothing half-written was left behind"
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} is missing: put it back, or clone the run"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Finds and loads the policy that a configuration names: shipped, a folder, or what another run made."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import torch
+
+from backend.artifacts import RunFolder
+from backend.schemas.config import PolicyConfig
+from worker.jobs.checkpoints import checkpoint_path
+from worker.showo.loading import SHIPPED_WEIGHTS, load_policy
+from worker.showo.policy import ShowoPolicy
+
+EXPORTED_POLICY = "exports/policy"
+
+_RUN_SOURCE = re.compile(r"run:(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<step>\d+))?")
+
+
+def policy_folder(source: str, folder: RunFolder) -> Path:
+    """The model folder that a source names; other runs lie beside this run's folder.
+
+    Raises:
+        ValueError: when it names nothing that is there.
+    """
+    if source == "shipped":
+        return SHIPPED_WEIGHTS
+    match = _RUN_SOURCE.fullmatch(source)
+    if match is None:
+        if source.startswith("run:"):
+            raise ValueError(f"policy.source is {source!r}: write run:<id> or run:<id>@<step>")
+        return Path(source).expanduser()
+    other = RunFolder(folder.root.parent / match["run"])
+    if match["step"] is None:
+        path = other.path(EXPORTED_POLICY)
+        cure = "it exports one when it succeeds; until then take one of its checkpoints, run:<id>@<step>"
+    else:
+        path = other.path(f"{checkpoint_path(int(match['step']))}/policy")
+        cure = "see the run's page for the checkpoints that are kept"
+    if not path.is_dir():
+        raise ValueError(f"policy.source is {source!r}, but there is no policy at {path}: {cure}")
+    return path
+
+
+def load(config: PolicyConfig, folder: RunFolder) -> ShowoPolicy:
+    """The policy, on the device that the configuration asks for.
+
+    Raises:
+        ValueError: when it cannot be found or read, or the device is not there.
+    """
+    return load_policy(policy_folder(config.source, folder), device_of(config))
+
+
+def device_of(config: PolicyConfig) -> torch.device:
+    """The device to work on.
+
+    Raises:
+        ValueError: when a GPU is asked for and there is none.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("policy.device is cuda, but this machine shows no GPU to torch: take auto or cpu")
+    if config.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(config.device)
+
+
+def prepare_torch(config: PolicyConfig, seed: int) -> None:
+    """Threads, determinism and the global seed; nothing of ours draws from the global generator."""
+    torch.set_num_threads(config.num_threads or len(os.sched_getaffinity(0)))
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.manual_seed(seed)

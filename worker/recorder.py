@@ -1,0 +1,68 @@
+"""Turns a job's events into rows, one transaction an event, every write fenced by the attempt. Knows no process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from backend.runs import repository as runs
+from backend.samples import repository as samples
+from backend.schemas.event import CheckpointSaved, JobStarted, SamplesMade, StatusChanged, StepFinished
+from backend.schemas.run import RequestFlags
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the job and the next call need to know."""
+
+    seq: int
+    """the event's number; later events have higher ones"""
+    flags: RequestFlags
+    """what was asked of the run meanwhile"""
+
+
+def record(session: Session, run_id: UUID, attempt: int, body: runs.Body, after_seq: int) -> Recorded:
+    """Writes an event and what it means into the caller's transaction.
+
+    `after_seq` is the number of the attempt's last event. Where the run has moved on beyond it, this event was
+    committed by a try whose answer was lost with the connection, and is not written again.
+
+    Raises:
+        LeaseLostError: when the attempt no longer holds the run; nothing may be committed then.
+    """
+    row = runs.lock_run(session, run_id=run_id)
+    if row.attempt == attempt and row.num_events > after_seq:
+        return Recorded(row.num_events, row.flags)
+    if isinstance(body, StatusChanged):
+        row = runs.finish(session, run_id=run_id, attempt=attempt, status=body.status, reason=body.reason)
+        return Recorded(row.num_events, row.flags)
+    seq = runs.append_event(session, run_id=run_id, attempt=attempt, body=body)
+    _write_rows(session, run_id, attempt, body)
+    return Recorded(seq, runs.get_run(session, run_id=run_id).flags)
+
+
+def _write_rows(session: Session, run_id: UUID, attempt: int, body: runs.Body) -> None:
+    if isinstance(body, JobStarted):
+        runs.record_start(
+            session, run_id=run_id, attempt=attempt, from_step=body.from_step, num_steps=body.num_steps
+        )
+    elif isinstance(body, StepFinished):
+        runs.record_step(
+            session,
+            run_id=run_id,
+            attempt=attempt,
+            step=body.step,
+            num_steps=body.num_steps,
+            metrics=body.metrics,
+            seconds=body.seconds,
+        )
+        samples.add_groups(session, run_id=run_id, purpose=samples.TRAIN, groups=body.groups)
+    elif isinstance(body, SamplesMade):
+        samples.add_groups(session, run_id=run_id, purpose=body.purpose, groups=body.groups)
+        if body.purpose == "sample_now":
+            runs.clear_requests(session, run_id=run_id, attempt=attempt, is_sample=True)
+    elif isinstance(body, CheckpointSaved):
+        samples.add_checkpoint(session, run_id=run_id, attempt=attempt, saved=body)
+        runs.clear_requests(session, run_id=run_id, attempt=attempt, is_save=True)
