@@ -1,7 +1,8 @@
 """Judges whether a picture shows what its caption of the small world asks for, by GenEval's rules, and why.
 
-It sees the picture only, and shares no mask and no drawing routine with the renderer. Measured: 3000 of 3000 ground-truth
-renders right and strict; none of 15,000 objects with a wrong token, row or half passed as strict; shuffled prompts .076.
+It sees the picture only, and shares no mask and no drawing routine with the renderer. Measured: 3000 of 3000
+ground-truth renders right and strict; of 15,000 objects with a wrong token, row or half none passed as strict;
+shuffled prompts score .076.
 """
 
 from __future__ import annotations
