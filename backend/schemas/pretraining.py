@@ -18,6 +18,7 @@ class TokenizerStageConfig(Section):
         description="Optimizer steps.",
         json_schema_extra=unit("steps"),
     )
+    num_pictures: int = Field(4000, ge=1, le=10_000_000, title="Pictures", description="Distinct training pictures.")
     num_encoder_steps: int = Field(
         800,
         ge=1,

@@ -1,4 +1,4 @@
-"""`python -m worker.pretraining FOLDER`: both stages on this machine, resumable, with a held-out score every few minutes."""
+"""`python -m worker.pretraining FOLDER`: both stages on this machine, resumable, scored every few minutes."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from backend.schemas.algorithm import SamplingConfig
 from backend.schemas.config import PretrainConfig
 from worker.pretraining.scoring import score
 from worker.pretraining.tokenizer_stage import TokenizerStage
@@ -29,11 +30,12 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     config = PretrainConfig.model_validate_json(arguments.config)
     tokenizer = TokenizerStage(config)
-    train(tokenizer, arguments.folder, float("inf"))
-    train(TransformerStage(config, tokenizer.magvit), arguments.folder, arguments.score_every)
+    train(tokenizer, arguments.folder, float("inf"), config.evaluation_sampling)
+    transformer = TransformerStage(config, tokenizer.magvit)
+    train(transformer, arguments.folder, arguments.score_every, config.evaluation_sampling)
 
 
-def train(stage: Any, folder: Path, score_every: float) -> None:
+def train(stage: Any, folder: Path, score_every: float, sampling: SamplingConfig) -> None:
     """Train one stage to its end, with a checkpoint a minute and a score every `score_every` seconds."""
     name = type(stage).__name__
     checkpoint = folder / f"{name}.pt"
@@ -48,11 +50,11 @@ def train(stage: Any, folder: Path, score_every: float) -> None:
             save(stage, checkpoint)
             saved = now
         if now - scored > score_every:
-            report(stage, folder, 180)
+            report(stage, folder, 180, sampling)
             scored = time.monotonic()
     save(stage, checkpoint)
     if score_every < float("inf"):
-        report(stage, folder, 540)
+        report(stage, folder, 540, sampling)
 
 
 def save(stage: Any, path: Path) -> None:
@@ -62,10 +64,10 @@ def save(stage: Any, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def report(stage: TransformerStage, folder: Path, num_prompts: int) -> None:
+def report(stage: TransformerStage, folder: Path, num_prompts: int, sampling: SamplingConfig) -> None:
     """Print the held-out score, and leave the policy and a contact sheet in the folder."""
     started = time.monotonic()
-    scores, pictures = score(stage.policy.eval(), num_prompts, seed=0)
+    scores, pictures = score(stage.policy.eval(), num_prompts, sampling)
     line = {"step": stage.step, **{name: round(value, 3) for name, value in scores.items()}}
     print("SCORE", json.dumps(line), f"{time.monotonic() - started:.0f}s", flush=True)
     rows = pictures[:60].unflatten(0, (6, 10)).permute(0, 2, 1, 3, 4).flatten(0, 1).flatten(1, 2)

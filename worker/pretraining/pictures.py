@@ -1,4 +1,7 @@
-"""Training data of the small world: random scenes for the tokenizer, captioned ones for the transformer. Knows no model."""
+"""Training data of the small world: random scenes for the tokenizer, captioned ones for the transformer.
+
+Knows no model.
+"""
 
 from collections.abc import Iterator
 

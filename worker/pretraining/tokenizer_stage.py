@@ -1,7 +1,8 @@
 """Stage one: pictures to codes and back. Trains a MAGVIT-v2 with a patch-local encoder; knows no captions and no files.
 
-Departures from MAGVIT-v2: no discriminator and no perceptual loss (flat shapes need neither), and an encoder that never
-looks beyond its own patch, because codes that depend on their surroundings taught the transformer nothing in the same time.
+Departures from MAGVIT-v2: no discriminator and no perceptual loss (flat shapes need neither), and an encoder that
+never looks beyond its own patch, because codes that depend on their surroundings taught the transformer nothing in
+the same time.
 """
 
 import time
@@ -18,8 +19,6 @@ from worker.pretraining.pictures import distinct_patches, random_pictures, to_pi
 from worker.pretraining.steps import PretrainStep, rate_factor
 from worker.shapes.world import IMAGE_SIZE
 from worker.showo.vq import MagvitV2, PatchEncoder, VQConfig
-
-NUM_PICTURES = 4000
 
 
 def vq_config(codebook_bits: int) -> VQConfig:
@@ -41,7 +40,7 @@ def quantise(latents: Tensor) -> Tensor:
 
 
 def entropy_term(latents: Tensor, embedding: Tensor) -> Tensor:
-    """Return each place's entropy over the codes minus the entropy of their mean use, nats: sure of each, fond of all."""
+    """Return each place's entropy over the codes minus that of their mean use, nats: sure of each, fond of all."""
     flat = latents.permute(0, 2, 3, 1).flatten(0, 2)
     log_probs = (2 * flat @ embedding.T).log_softmax(dim=-1)
     probs = log_probs.exp()
@@ -79,7 +78,7 @@ class TokenizerStage:
             torch.manual_seed(config.seed)
             self.magvit = MagvitV2(vq_config(self.settings.codebook_bits))
         self.optimizer = self._new_optimizer()
-        self.pictures = random_pictures(NUM_PICTURES, np.random.default_rng([config.seed, 1]))
+        self.pictures = random_pictures(self.settings.num_pictures, np.random.default_rng([config.seed, 1]))
         self.patches = to_pixels(distinct_patches(self.pictures, self.magvit.config.patch_size)) * 2 - 1
         spread_latents(self.magvit.encoder, self.patches, self.generator)
 
@@ -90,6 +89,8 @@ class TokenizerStage:
     def _freeze_encoder(self) -> None:
         """Settle the codes, so that the decoder alone goes on and the transformer's data can be made at any time."""
         self.magvit.encoder.requires_grad_(False)
+        # A gradient left over would go on counting in the clipped norm.
+        self.magvit.encoder.zero_grad(set_to_none=True)
         self.optimizer = self._new_optimizer()
 
     def steps(self) -> Iterator[PretrainStep]:

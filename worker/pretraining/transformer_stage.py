@@ -1,4 +1,4 @@
-"""Stage two: masked prediction of image codes from captions (MaskGIT's objective on Show-o's layout). Knows no files."""
+"""Stage two: masked prediction of image codes from captions (MaskGIT's objective on Show-o's layout)."""
 
 import math
 import time

@@ -58,9 +58,7 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
     for problem, names in (("missing", missing), ("surplus", surplus), ("misshapen", misshapen)):
         if names:
             shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-            raise ValueError(
-                f"{what}: {len(names)} {problem} tensors: {shown}; do its config and weights belong together?"
-            )
+            raise ValueError(f"{what}: {len(names)} {problem} tensors: {shown}; do config and weights belong together?")
     module.load_state_dict(dict(weights))
 
 
@@ -96,7 +94,8 @@ def read_showo_config(folder: Path, max_text_tokens: int | None = None) -> Showo
     )
     if config.vocab_size != own["vocab_size"]:
         raise ValueError(
-            f"{folder}: vocab_size is {own['vocab_size']}, but words, new tokens, codes and mask make {config.vocab_size}"
+            f"{folder}: vocab_size is {own['vocab_size']}, "
+            f"but words, new tokens, codes and mask make {config.vocab_size}"
         )
     return config
 

@@ -61,7 +61,7 @@ class ShowoConfig:
 
 @dataclass(frozen=True)
 class Prefix:
-    """The text of B prompts as every layer's keys and values: constant over all unmasking steps and members of a group."""
+    """B texts as every layer's keys and values: constant over all unmasking steps and members of a group."""
 
     keys: tuple[Tensor, ...]
     """one (B, heads, M, head_dim) a layer"""

@@ -1,4 +1,4 @@
-"""A whole text-to-image policy: transformer, image tokenizer and text tokenizer behind the few calls that training needs.
+"""A whole text-to-image policy: transformer, image and text tokenizer behind the few calls that training needs.
 
 It knows no sampling loop, no reward and no files.
 """

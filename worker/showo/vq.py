@@ -5,6 +5,7 @@ Parameter names and layer order are the published ones. It knows pixels and code
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -132,7 +133,7 @@ class Level(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, num_blocks: int, way: type[nn.Module] | None) -> None:
         super().__init__()
         widths = [in_channels, *[out_channels] * num_blocks]
-        self.block = nn.ModuleList(ResBlock(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.block = nn.ModuleList(ResBlock(a, b) for a, b in pairwise(widths))
         if way is not None:
             self.add_module("downsample" if way is Downsample else "upsample", way(out_channels))
 
