@@ -61,7 +61,7 @@ def run_studio(settings: Settings, show: Show, announce: Callable[[str], None]) 
             if settings.database_url is None:
                 environment["UNMASK_DATABASE_URL"] = start_postgres(supervisor, folder.path / "postgres", show)
             if settings.broker_url is None:
-                environment["UNMASK_BROKER_URL"] = _start_broker(supervisor, folder.path / "valkey")
+                environment["UNMASK_BROKER_URL"] = start_broker(supervisor, folder.path / "valkey")
             _start_our_own(supervisor, settings, environment)
             if not supervisor.is_stop_requested:
                 folder.address_path.write_text(local_address(settings) + "\n")
@@ -128,7 +128,8 @@ def local_address(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _start_broker(supervisor: Supervisor, folder: Path) -> str:
+def start_broker(supervisor: Supervisor, folder: Path) -> str:
+    """Starts the embedded Valkey under the supervisor and returns its URL."""
     broker = EmbeddedBroker(folder)
     broker.prepare()
     service = Service(

@@ -110,9 +110,13 @@ class Supervisor:
     def watch(self) -> None:
         """Streams the log and restarts what dies, until a stop is requested."""
         while not self.is_stop_requested:
-            self._pump(_TICK_SECONDS)
-            for child in self._children:
-                self._look_after(child)
+            self.look(_TICK_SECONDS)
+
+    def look(self, seconds: float) -> None:
+        """One round: shows what was written within the given time, and restarts what is due."""
+        self._pump(seconds)
+        for child in self._children:
+            self._look_after(child)
 
     def stop(self) -> None:
         """Stops every service, the last started first, and forgets them."""
