@@ -64,6 +64,7 @@ def spread_latents(encoder: PatchEncoder, patches: Tensor, generator: torch.Gene
     mixing = torch.linalg.qr(torch.randn(num_bits, num_bits, generator=generator)).Q
     weight = mixing @ whitening
     encoder.quant_conv.weight.copy_(weight[:, :, None, None])
+    assert encoder.quant_conv.bias is not None
     encoder.quant_conv.bias.copy_(-weight @ mean)
 
 
@@ -80,6 +81,7 @@ class TokenizerStage:
         self.optimizer = self._new_optimizer()
         self.pictures = random_pictures(self.settings.num_pictures, np.random.default_rng([config.seed, 1]))
         self.patches = to_pixels(distinct_patches(self.pictures, self.magvit.config.patch_size)) * 2 - 1
+        assert isinstance(self.magvit.encoder, PatchEncoder)
         spread_latents(self.magvit.encoder, self.patches, self.generator)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:

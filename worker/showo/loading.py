@@ -102,14 +102,16 @@ def read_showo_config(folder: Path, max_text_tokens: int | None = None) -> Showo
 
 def llm_folder(folder: Path, own: Mapping[str, Any]) -> Path:
     """Return the local folder of the language model that a Show-o config names, relative to its own."""
-    return (folder / own["llm_model_path"]).resolve()
+    return (folder / str(own["llm_model_path"])).resolve()
 
 
 def load_magvit(folder: Path) -> MagvitV2:
     """Load the image tokenizer, in float32 whatever it is stored in."""
     content = read_json(folder / "config.json")
-    sizes = {name: content[name] for name in VQ_FIELDS if name in content}
-    config = VQConfig(**{name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()})
+    sizes: dict[str, Any] = {name: content[name] for name in VQ_FIELDS if name in content}
+    for name, size in sizes.items():
+        sizes[name] = tuple(size) if isinstance(size, list) else size
+    config = VQConfig(**sizes)
     magvit = MagvitV2(config)
     weights = read_weights(folder)
     floats = {name: w.float() if w.is_floating_point() else w for name, w in weights.items()}

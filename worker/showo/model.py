@@ -184,6 +184,10 @@ class PhiModel(nn.Module):
         self.layers = nn.ModuleList(PhiLayer(config) for _ in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
+    def blocks(self) -> list[PhiLayer]:
+        """Return the layers, typed."""
+        return [layer for layer in self.layers if isinstance(layer, PhiLayer)]
+
 
 class PhiForCausalLM(nn.Module):
     """The backbone and its untied head, named as published."""
@@ -215,7 +219,7 @@ class Showo(nn.Module):
         rotary = rotary_angles(text.positions, self.config)
         hidden = self.showo.model.embed_tokens(text.ids)
         keys_by_layer, values_by_layer = [], []
-        *body, last = self.showo.model.layers
+        *body, last = self.showo.model.blocks()
         for layer in body:
             hidden, keys, values = layer(hidden, rotary, attend_causally)
             keys_by_layer.append(keys)
@@ -250,7 +254,7 @@ class Showo(nn.Module):
             return attend_to_all(queries, keys, values, is_key_text)
 
         hidden = self.showo.model.embed_tokens(ids)
-        for layer, *earlier in zip(self.showo.model.layers, prefix.keys, prefix.values, strict=True):
+        for layer, *earlier in zip(self.showo.model.blocks(), prefix.keys, prefix.values, strict=True):
             hidden = layer(hidden, rotary, attend, earlier)[0]
         hidden = hidden[:, 1:-1]
         return self.code_logits(hidden if rows is None else hidden.flatten(0, 1)[rows])
@@ -269,6 +273,6 @@ class Showo(nn.Module):
             return attend_by_mask(queries, keys, values, allowed)
 
         hidden = self.showo.model.embed_tokens(input_ids)
-        for layer in self.showo.model.layers:
+        for layer in self.showo.model.blocks():
             hidden = layer(hidden, rotary, attend)[0]
         return self.showo.lm_head(self.showo.model.final_layernorm(hidden))

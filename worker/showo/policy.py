@@ -4,6 +4,7 @@ It knows no sampling loop, no reward and no files.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,11 +57,11 @@ class ShowoPolicy(nn.Module):
         """Read B prompts once; the result serves every unmasking step and, indexed, every member of a group."""
         return self.showo.prefix(self.layout.text_batch(tokenize(self.tokenizer, prompts), self.device))
 
-    def image_logits(self, prefix: Prefix, codes: Tensor, rows: Tensor | None = None) -> Tensor:
+    def image_logits(self, prefix: Any, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return logits over the codes, by parts: exact, and without what no one reads.
 
         Args:
-            prefix: of B prompts.
+            prefix: the `Prefix` of B prompts; opaque to callers, hence untyped here.
             codes: (B, N) int64 in [0, K], K where masked.
             rows: (R,) int64 flat indices into B * N, the only positions wanted; None for all.
 
