@@ -30,8 +30,8 @@ PYTHON = (sys.executable, "-P")
 MIGRATE_COMMAND = (*PYTHON, "-m", "backend.cli", "migrate")
 WORKER_COMMAND = (
     *PYTHON,
-    *("-m", "celery", "--app", "worker.tasks", "worker", "--pool", "threads", "--concurrency", "1"),
-    *("--loglevel", "info", "--without-gossip", "--without-mingle"),
+    *("-m", "celery", "--app", "backend.queue:celery_app", "worker", "--include", "worker.tasks"),
+    *("--pool", "threads", "--concurrency", "1", "--loglevel", "info", "--without-gossip", "--without-mingle"),
 )
 
 
