@@ -42,6 +42,46 @@ class MalformedError(StudioError):
     title = "Malformed request"
 
 
+class ForbiddenError(StudioError):
+    """The request comes from a place that may not make it."""
+
+    status = 403
+    code = "forbidden"
+    title = "Forbidden"
+
+
+class MisdirectedError(StudioError):
+    """The request names a host that this studio does not answer for."""
+
+    status = 421
+    code = "misdirected"
+    title = "Misdirected request"
+
+
+class TooLargeError(StudioError):
+    """The request's body is larger than any that makes sense."""
+
+    status = 413
+    code = "too_large"
+    title = "Too large"
+
+
+class OutdatedError(StudioError):
+    """The thing was changed since it was read."""
+
+    status = 412
+    code = "outdated"
+    title = "Precondition failed"
+
+
+class InternalError(StudioError):
+    """A mistake of ours; the log knows more under the request's id."""
+
+    status = 500
+    code = "internal"
+    title = "Internal error"
+
+
 class UnavailableError(StudioError):
     """A server the studio needs does not answer."""
 

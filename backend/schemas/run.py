@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -27,13 +28,39 @@ class RunStatus(StrEnum):
         return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
+Tag = Annotated[str, Field(min_length=1, max_length=60)]
+
+
 class RunCreate(WireModel):
     """What launches a run."""
 
     config: RunConfig
     recipe: str | None = Field(None, max_length=120, description="The recipe the form started from")
-    tags: tuple[str, ...] = Field((), max_length=20)
+    tags: tuple[Tag, ...] = Field((), max_length=20)
     parent_run_id: UUID | None = Field(None, description="The run this one was cloned from")
+
+
+class RunClone(WireModel):
+    """What a clone has other than its parent; what is left out is the parent's."""
+
+    config: RunConfig | None = None
+    name: str | None = Field(None, min_length=1, max_length=120)
+    tags: tuple[Tag, ...] | None = Field(None, max_length=20)
+
+
+class RunEdit(WireModel):
+    """What may be changed of a run; what is left out stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=120)
+    tags: tuple[Tag, ...] | None = Field(None, max_length=20)
+
+
+class RunPreview(WireModel):
+    """A configuration as it would run: complete, with its defaults, and what a person should know of it."""
+
+    config: RunConfig
+    yaml: str
+    warnings: tuple[str, ...] = Field(description="Settings that have no effect, or that are known to fail")
 
 
 class RequestFlags(WireModel):
@@ -134,3 +161,28 @@ class Worker(WireModel):
     num_cores: int
     memory_gib: float
     seen_at: Timestamp
+
+
+class RunLog(WireModel):
+    """A part of a run's log file; `next_offset` is what to ask for next."""
+
+    text: str
+    offset: int
+    next_offset: int
+    num_bytes: int = Field(description="Size of the whole file")
+
+
+class Version(WireModel):
+    """What answers."""
+
+    name: str
+    version: str
+    api: str
+    python: str
+
+
+class Readiness(WireModel):
+    """Whether everything the studio needs is there; what is missing is answered as a problem."""
+
+    is_ready: bool
+    checks: dict[str, str]

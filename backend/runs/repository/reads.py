@@ -54,7 +54,7 @@ def heads_of(session: Session, *, run_ids: Collection[UUID]) -> dict[UUID, int]:
 def list_metrics(
     session: Session, *, run_id: UUID, after_step: int, max_points: int
 ) -> tuple[Sequence[tuple[int, dict[str, Any]]], bool]:
-    """Steps after `after_step`, thinned evenly to `max_points` with the newest among them; and whether any is missing."""
+    """Steps after `after_step`, thinned evenly to `max_points` with the newest kept, and whether any is missing."""
     is_asked = (MetricRow.run_id == run_id, MetricRow.step > after_step)
     num_steps = session.scalar(select(func.count()).select_from(MetricRow).where(*is_asked)) or 0
     stride = math.ceil(num_steps / max_points) or 1

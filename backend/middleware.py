@@ -1,0 +1,141 @@
+"""The app's outer layers: request id and count, foreign hosts and origins, body size. Plain ASGI; knows no route."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.errors import ForbiddenError, MisdirectedError, StudioError, TooLargeError
+from backend.problems import answer_crash, problem_response
+
+API = "/api/"
+MAX_BODY_BYTES = 2**20
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = logging.getLogger(__name__)
+
+REQUESTS = Counter("unmask_http_requests", "Answered requests", ["method", "route", "status"], registry=None)
+SECONDS = Histogram("unmask_http_request_seconds", "Time to the answer's first byte", ["route"], registry=None)
+
+
+class RequestLayer:
+    """Outermost: names each request, answers what crashed, counts what was answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        began = time.perf_counter()
+        is_begun = False
+
+        async def send_named(message: Message) -> None:
+            nonlocal is_begun
+            if message["type"] == "http.response.start":
+                is_begun = True
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                _count(scope, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_named)
+            except Exception:
+                log.exception("%s %s failed", scope["method"], scope["path"])
+                if is_begun:
+                    raise
+                await answer_crash(scope)(scope, receive, send_named)
+
+
+class GuardLayer:
+    """Refuses foreign hosts (DNS rebinding), writes from foreign pages, and bodies beyond all sense."""
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Collection[str], public_url: str | None) -> None:
+        self.app = app
+        self.public_origin = public_url.rstrip("/").lower() if public_url else None
+        public_host = urlsplit(public_url).hostname if public_url else None
+        self.hosts = {host.strip("[]").lower() for host in (*allowed_hosts, *([public_host] if public_host else []))}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        error = self._refusal(scope, headers)
+        if error is None:
+            is_api = scope["type"] == "http" and scope["path"].startswith(API)
+            await self.app(scope, _limited(receive) if is_api else receive, send)
+        elif scope["type"] == "http":
+            await problem_response(error, scope)(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _refusal(self, scope: Scope, headers: Headers) -> StudioError | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if "*" not in self.hosts and _name_of(host) not in self.hosts:
+            return MisdirectedError(f"this studio does not answer for host {host!r}: add it to UNMASK_ALLOWED_HOSTS")
+        is_read = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+        if origin is not None and not is_read and not self._is_own(origin.lower(), host.lower()):
+            return ForbiddenError(
+                f"a page from {origin!r} may not change anything here: set UNMASK_PUBLIC_URL to allow it"
+            )
+        length = headers.get("content-length", "0")
+        is_api = scope["path"].startswith(API)
+        if is_api and length.isdigit() and int(length) > MAX_BODY_BYTES:
+            return TooLargeError(_too_large(int(length)))
+        return None
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        return origin == self.public_origin or urlsplit(origin).netloc == host
+
+
+def _name_of(host: str) -> str:
+    """The host's name, without port and brackets; empty when it cannot be read."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same body, which ends with an error once it is too large: for those that do not say their length."""
+    num_bytes = 0
+
+    async def receive_counted() -> Message:
+        nonlocal num_bytes
+        message = await receive()
+        num_bytes += len(message.get("body", b""))
+        if num_bytes > MAX_BODY_BYTES:
+            raise HTTPException(TooLargeError.status, _too_large(num_bytes))
+        return message
+
+    return receive_counted
+
+
+def _too_large(num_bytes: int) -> str:
+    return f"the body has {num_bytes} bytes or more, at most {MAX_BODY_BYTES} are read"
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    route = scope.get("route")
+    # Only templates are labels: a path with ids in it would make a new series for each run.
+    path = getattr(route, "path", None) or "other"
+    REQUESTS.labels(scope["method"], path, str(status)).inc()
+    SECONDS.labels(path).observe(seconds)
