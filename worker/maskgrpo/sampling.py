@@ -87,7 +87,7 @@ def rollout_steps(
     codes = torch.full((len(prompts), policy.num_image_tokens), mask_code, device=policy.device)
     for index in range(num_steps):
         rows = masked_rows(codes == mask_code, counts[index])
-        log_probs = prefix.image_logits(policy, codes, rows).float().log_softmax(dim=1)
+        log_probs = prefix.image_logits(policy, codes, rows).log_softmax(dim=1)
         perturbation = weights[index] * noise.gumbel[index]
         num_kept = counts[index] - counts[index + 1]
         step = unmask(log_probs, rows, codes, noise.uniform[index], perturbation, num_kept, transition)

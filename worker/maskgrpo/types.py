@@ -5,12 +5,12 @@ Notation for shapes: B = rollouts in a batch, G = group size, N = image tokens, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Prefix(Protocol):
@@ -52,6 +52,14 @@ class Policy(Protocol):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) float32 in [0, 1] from codes (B, N) int64 in [0, K)."""
+        ...
+
+
+class TrainablePolicy(Policy, Protocol):
+    """A policy whose parameters are trained: those that require a gradient."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """As `nn.Module.named_parameters`."""
         ...
 
 

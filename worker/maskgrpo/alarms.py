@@ -1,0 +1,136 @@
+"""When training needs a person: each alarm is a plain sentence and what to do. It looks at one step's numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backend.schemas.algorithm import LearningRateSchedule, MaskGRPOConfig, StepSelection, TransitionDefinition
+from backend.schemas.config import TrainConfig
+from worker.maskgrpo.advantage import group_std
+from worker.maskgrpo.collection import Collection
+from worker.maskgrpo.update import PassReport
+
+
+class Alarm(NamedTuple):
+    """One thing to look at, in the order of `TrainStep.alarms`."""
+
+    code: str
+    severity: str
+    message: str
+    cure: str
+
+
+def settings_alarms(config: TrainConfig) -> list[Alarm]:
+    """What is odd about the settings themselves; raised once, with the first step."""
+    alarms = [
+        Alarm("setting_without_effect", "warning", message, "Change the one or the other, or leave it at its default.")
+        for message in _settings_without_effect(config)
+    ]
+    if config.grpo.transition is TransitionDefinition.CANDIDATE_1 and config.sampling.temperature > 0:
+        message = (
+            f"Candidate 1 is exact only where the choice has no noise, but the rollout's temperature is "
+            f"{config.sampling.temperature:g}: its threshold term then models another "
+            "sampler, and training may collapse."
+        )
+        cure = "Set sampling.temperature to 0, or grpo.transition to candidate_2."
+        alarms.append(Alarm("noisy_candidate_1", "warning", message, cure))
+    return alarms
+
+
+def step_alarms(
+    collection: Collection,
+    reports: Sequence[PassReport],
+    entropy: float,
+    first_entropy: float,
+    config: TrainConfig,
+) -> list[Alarm]:
+    """What is wrong with a step.
+
+    Args:
+        collection: its groups.
+        reports: its passes; none where every group was filtered.
+        entropy: the mean over its first rollouts, nats.
+        first_entropy: the same of the run's first step.
+        config: the run's, for the bounds.
+
+    Returns:
+        The alarms, worst first.
+    """
+    found = [*_gradient_alarms(reports, config), *_reward_alarms(collection)]
+    if math.isnan(entropy):
+        found.append(_not_a_number("the policy's entropy"))
+    elif entropy < config.alarms.entropy_floor * first_entropy:
+        message = (
+            f"The policy's entropy is {entropy:.3f} nats, under {config.alarms.entropy_floor:g} of the "
+            f"{first_entropy:.3f} it began with: its pictures are becoming the same."
+        )
+        cure = "Go back to an earlier checkpoint; lower the learning rate or give the KL to the reference a weight."
+        found.append(Alarm("entropy_collapse", "warning", message, cure))
+    return sorted(found, key=lambda alarm: alarm.severity != "error")
+
+
+def _gradient_alarms(reports: Sequence[PassReport], config: TrainConfig) -> list[Alarm]:
+    alarms = []
+    for norm in [report.gradient_norm for report in reports]:
+        if not math.isfinite(norm):
+            alarms.append(_not_a_number("the gradient"))
+        elif norm == 0:
+            message = "The gradient is exactly zero although groups were kept: nothing was learned in this step."
+            cure = "Look at the clipped share: if it is 1, lower the learning rate or the epochs a rollout."
+            alarms.append(Alarm("zero_gradient", "error", message, cure))
+        elif norm > config.alarms.gradient_norm_ceiling:
+            message = (
+                f"The gradient norm is {norm:.4g}, above {config.alarms.gradient_norm_ceiling:g}; it was clipped to "
+                f"{config.optimizer.max_gradient_norm:g}."
+            )
+            cure = "Lower the learning rate, or take the mean or token ratio and candidate 2."
+            alarms.append(Alarm("exploding_gradient", "warning", message, cure))
+    return alarms
+
+
+def _reward_alarms(collection: Collection) -> list[Alarm]:
+    alarms = []
+    num_groups = len(collection.groups)
+    num_flat = sum(float(group_std(group.rewards.total[None])) == 0 for group in collection.first_groups)
+    if num_flat == num_groups:
+        values = [float(group.rewards.total[0]) for group in collection.first_groups]
+        message = (
+            f"In all {num_groups} groups every rollout got the same reward "
+            f"(from {min(values):.3g} to {max(values):.3g})."
+        )
+        cure = "The prompts are too easy or too hard, or the reward is broken: look at it, or take a denser one."
+        alarms.append(Alarm("zero_reward_spread", "error", message, cure))
+    if not collection.kept:
+        message = f"The sample filter left none of {num_groups} groups, so the policy was not changed in this step."
+        cure = "Raise the group size or the prompts a step, lower the filter's percentile, or take other prompts."
+        alarms.append(Alarm("everything_filtered", "warning", message, cure))
+    return alarms
+
+
+def _not_a_number(what: str) -> Alarm:
+    message = f"A value of {what} is not a finite number. The update was skipped and the policy is as it was before."
+    cure = "Resume from the last checkpoint with a lower learning rate; if it comes back, look at the policy's weights."
+    return Alarm("not_a_number", "error", message, cure)
+
+
+def _settings_without_effect(config: TrainConfig) -> list[str]:
+    """Sentences on settings that differ from their defaults and cannot do anything."""
+    grpo, optimizer, default = config.grpo, config.optimizer, MaskGRPOConfig()
+    sentences = []
+    is_clip_changed = (grpo.clip_low, grpo.clip_high) != (default.clip_low, default.clip_high)
+    if is_clip_changed and grpo.num_epochs == 1:
+        sentences.append("The clip bounds have no effect with one epoch a rollout: the ratio is then always 1.")
+    if grpo.step_selection is StepSelection.ALL and grpo.num_selected_steps != default.num_selected_steps:
+        sentences.append("grpo.num_selected_steps has no effect: all unmasking steps are in the loss.")
+    if not grpo.filter.is_enabled and grpo.filter.max_tries != default.filter.max_tries:
+        sentences.append("grpo.filter.max_tries has no effect: the sample filter is off.")
+    is_decay_set = optimizer.decay_steps is not None or optimizer.final_fraction != 0
+    if optimizer.schedule is LearningRateSchedule.CONSTANT and is_decay_set:
+        sentences.append("The decay steps and the final rate have no effect: the schedule is constant.")
+    if optimizer.num_warmup_steps >= config.num_steps > 1:
+        sentences.append("The warm-up is as long as the run, so the peak learning rate is hardly reached.")
+    if config.sampling.num_unmasking_steps == 1 and config.sampling.temperature > 0:
+        sentences.append("sampling.temperature has no effect: a single unmasking step keeps every draw.")
+    return sentences

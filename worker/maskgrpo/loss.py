@@ -1,0 +1,106 @@
+"""The clipped surrogate and the KL penalty over M transitions. Knows log-probabilities, no policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from backend.schemas.algorithm import MaskGRPOConfig, RatioLevel
+
+MAX_LOG_RATIO = 20.0
+"""Beyond it a ratio stands still: exp of an unbounded sum would overflow and turn the gradient into NaN."""
+
+
+@dataclass(frozen=True)
+class TransitionMetrics:
+    """What one pass saw of each of M transitions; all without gradients."""
+
+    log_prob: Tensor  # (M,) transition log-prob under the current policy.
+    ratio: Tensor  # (M,) current over old; at the token level the mean over its tokens.
+    clipped_share: Tensor  # (M,) in [0, 1]: 1 where the clip took the gradient away; at the token level the share.
+    kl: Tensor  # (M,) nats a token, k3 against the reference; NaN without one.
+
+
+def mask_grpo_loss(
+    new_terms: Tensor,
+    old_terms: Tensor,
+    reference_terms: Tensor | None,
+    has_term: Tensor,
+    advantages: Tensor,
+    config: MaskGRPOConfig,
+    num_transitions: int,
+) -> tuple[Tensor, TransitionMetrics]:
+    """Computes the share of M transitions in the loss, minus the paper's objective (Eq. 11-12).
+
+        J = 1/num_transitions sum_m [ min(r_m A_m, clip(r_m, 1 - clip_low, 1 + clip_high) A_m) - kl_beta KL_m ]
+
+    Args:
+        new_terms: (M, N) float, terms of the transition log-prob under the current policy; carries the gradient.
+        old_terms: (M, N), the same as recorded at rollout.
+        reference_terms: (M, N), the same under the frozen reference, or None.
+        has_term: (M, N) bool, True where a position has a term; at least one a row.
+        advantages: (M,).
+        config: ratio level, clip bounds, KL weight.
+        num_transitions: what the mean is taken over: all of the step's, so that micro-batches add up exactly and
+            filtered groups count with zero gradient.
+
+    Returns:
+        The loss, a scalar, and the metrics.
+    """
+    surrogate, ratio, clipped_share = clipped_surrogate(new_terms, old_terms, has_term, advantages, config)
+    kl = new_terms.new_full((new_terms.shape[0],), float("nan"))
+    objective = surrogate
+    if reference_terms is not None:
+        by_token = k3(new_terms, reference_terms, has_term)
+        kl = by_token.sum(dim=1) / has_term.sum(dim=1)
+        if config.kl_beta:
+            weighted = by_token.sum(dim=1) if config.ratio is RatioLevel.SEQUENCE else kl
+            objective = surrogate - config.kl_beta * weighted
+    metrics = TransitionMetrics(new_terms.sum(dim=1).detach(), ratio.detach(), clipped_share.detach(), kl.detach())
+    return -objective.sum() / num_transitions, metrics
+
+
+def clipped_surrogate(
+    new_terms: Tensor, old_terms: Tensor, has_term: Tensor, advantages: Tensor, config: MaskGRPOConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Computes min(r A, clip(r) A), the ratio r and where the clip took the gradient away, (M,) each.
+
+    sequence: r = exp(sum of the terms' differences); mean: exp of their mean; token: one ratio a term, and the
+    transition's surrogate, ratio and clipped share are the means over its terms. Arguments as `mask_grpo_loss`.
+    """
+    num_terms = has_term.sum(dim=1)
+    differences = (new_terms - old_terms).masked_fill(~has_term, 0.0)
+    if config.ratio is RatioLevel.TOKEN:
+        surrogate, ratio, is_clipped = _clip(differences, advantages[:, None], config)
+        parts = (surrogate, ratio, is_clipped.to(ratio.dtype))
+        surrogate, ratio, share = (part.masked_fill(~has_term, 0.0).sum(dim=1) / num_terms for part in parts)
+        return surrogate, ratio, share
+    log_ratio = differences.sum(dim=1)
+    if config.ratio is RatioLevel.MEAN:
+        log_ratio = log_ratio / num_terms
+    surrogate, ratio, is_clipped = _clip(log_ratio, advantages, config)
+    return surrogate, ratio, is_clipped.to(ratio.dtype)
+
+
+def _clip(log_ratio: Tensor, advantages: Tensor, config: MaskGRPOConfig) -> tuple[Tensor, Tensor, Tensor]:
+    ratio = log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
+    free = ratio * advantages
+    bounded = ratio.clamp(1 - config.clip_low, 1 + config.clip_high) * advantages
+    return free.minimum(bounded), ratio, bounded < free
+
+
+def k3(new_terms: Tensor, reference_terms: Tensor, has_term: Tensor) -> Tensor:
+    """Estimates KL(policy || reference) by term: exp(d) - d - 1 with d = reference - policy; at least 0.
+
+    Args:
+        new_terms: (M, N), with gradient.
+        reference_terms: (M, N).
+        has_term: (M, N) bool.
+
+    Returns:
+        (M, N) nats, 0 where there is no term.
+    """
+    difference = (reference_terms - new_terms).masked_fill(~has_term, 0.0)
+    # expm1 keeps the small values that exp(d) - 1 would round away.
+    return difference.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).expm1() - difference

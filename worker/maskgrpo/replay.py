@@ -1,0 +1,120 @@
+"""Recomputes the log-probs of chosen unmasking steps, on the states that the rollouts really went through.
+
+All chosen steps of all rollouts are one batch, and only the positions that the transition definition reads get logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.schemas.algorithm import TransitionDefinition
+from worker.maskgrpo.guidance import encode_prompts
+from worker.maskgrpo.transition import has_term, transition_terms
+from worker.maskgrpo.types import Policy, Trajectory
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """M unmasking steps, each of some rollout: what the loss is computed on."""
+
+    prompts: tuple[str, ...]  # M prompts.
+    codes: Tensor  # (M, N) int64 in [0, K]: the state before the step, K where masked.
+    drawn: Tensor  # (M, N) int64: see UnmaskingStep.
+    is_newly_unmasked: Tensor  # (M, N) bool.
+    has_term: Tensor  # (M, N) bool: where the definition reads a distribution.
+    old_terms: Tensor  # (M, N) float32: recorded at rollout.
+    step: Tensor  # (M,) int64 in [0, T): which unmasking step.
+    advantages: Tensor  # (M,) float32.
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def index(self, rows: Tensor) -> Transitions:
+        """The transitions of the given rows, (R,) int64."""
+        return Transitions(
+            prompts=tuple(self.prompts[row] for row in rows.tolist()),
+            codes=self.codes[rows],
+            drawn=self.drawn[rows],
+            is_newly_unmasked=self.is_newly_unmasked[rows],
+            has_term=self.has_term[rows],
+            old_terms=self.old_terms[rows],
+            step=self.step[rows],
+            advantages=self.advantages[rows],
+        )
+
+    def split(self, num_parts: int) -> list[Transitions]:
+        """At most `num_parts` micro-batches of equal size to within one, in order, none empty."""
+        rows = torch.arange(len(self), device=self.codes.device)
+        return [self.index(part) for part in rows.tensor_split(num_parts) if len(part)]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The recomputed terms, and the logits they came from."""
+
+    terms: Tensor  # (M, N) float32, 0 without a term; carries the gradient.
+    logits: Tensor  # (R, K) float32, guided where the rollout was.
+    rows: Tensor  # (R,) int64, their flat places in M * N.
+
+
+def transitions_of(
+    trajectory: Trajectory,
+    prompts: Sequence[str],
+    advantages: Tensor,
+    steps: Tensor,
+    mask_code: int,
+    definition: TransitionDefinition,
+) -> Transitions:
+    """Takes the chosen steps out of trajectories.
+
+    Args:
+        trajectory: B rollouts of T steps, recorded with the same `definition`.
+        prompts: B prompts.
+        advantages: (B,) float32.
+        steps: (B, S) int64 in [0, T).
+        mask_code: K.
+        definition: of the transition log-prob.
+
+    Returns:
+        B * S transitions, a rollout's steps side by side.
+    """
+    num_rollouts, num_selected = steps.shape
+    steps = steps.to(trajectory.codes.device)
+    rollouts = torch.arange(num_rollouts, device=steps.device).repeat_interleave(num_selected)
+    step = steps.reshape(-1)
+    unmasked_at, final = trajectory.unmasked_at[rollouts], trajectory.codes[rollouts]
+    is_masked, is_newly_unmasked = unmasked_at >= step[:, None], unmasked_at == step[:, None]
+    return Transitions(
+        prompts=tuple(prompt for prompt in prompts for _ in range(num_selected)),
+        codes=final.masked_fill(is_masked, mask_code),
+        drawn=trajectory.drawn[step, rollouts],
+        is_newly_unmasked=is_newly_unmasked,
+        has_term=has_term(is_masked, is_newly_unmasked, definition),
+        old_terms=trajectory.token_log_prob[step, rollouts],
+        step=step,
+        advantages=advantages.to(step.device)[rollouts],
+    )
+
+
+def replay(policy: Policy, transitions: Transitions, definition: TransitionDefinition, guidance_scale: float) -> Replay:
+    """Computes the terms of M transitions under a policy; gradients flow when they are enabled.
+
+    Args:
+        policy: the current policy, or the reference.
+        transitions: the states, draws and choices.
+        definition: of the transition log-prob.
+        guidance_scale: w of the rollout: the distribution is the one that was sampled.
+
+    Returns:
+        The terms and the logits.
+    """
+    rows = transitions.has_term.flatten().nonzero().squeeze(1)
+    prefix = encode_prompts(policy, transitions.prompts, guidance_scale)
+    logits = prefix.image_logits(policy, transitions.codes, rows)
+    log_probs = logits.log_softmax(dim=1)
+    terms = transition_terms(log_probs, rows, transitions.drawn, transitions.is_newly_unmasked, definition)
+    return Replay(terms, logits, rows)

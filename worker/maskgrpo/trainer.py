@@ -1,0 +1,142 @@
+"""Mask-GRPO as a generator: one training step at a time, from prompts to an optimizer step. No files, no database."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from backend.schemas.config import TrainConfig
+from worker.maskgrpo.alarms import settings_alarms, step_alarms
+from worker.maskgrpo.collection import Collection, Collector
+from worker.maskgrpo.loss import k3
+from worker.maskgrpo.metrics import collection_metrics, credit_by_step, update_metrics
+from worker.maskgrpo.optimizer import PolicyOptimizer
+from worker.maskgrpo.replay import replay
+from worker.maskgrpo.sample_filter import SampleFilter
+from worker.maskgrpo.types import Policy, PromptSource, RewardFunction, TrainablePolicy, TrainStep
+from worker.maskgrpo.update import chosen_transitions, optimize
+
+
+class TrainerState:
+    """All that training changes; saved and loaded, the run goes on bit for bit.
+
+    There is no generator among it: every use of chance is seeded by where in the run it stands.
+    """
+
+    def __init__(self, policy: TrainablePolicy, prompt_source: PromptSource, config: TrainConfig) -> None:
+        parameters = {name: each for name, each in policy.named_parameters() if each.requires_grad}
+        self.step = 0
+        self.first_entropy = math.nan
+        self.optimizer = PolicyOptimizer(parameters, config.optimizer, config.num_steps)
+        self.sample_filter = SampleFilter(config.grpo.filter)
+        self.prompt_source = prompt_source
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nested dicts of tensors and plain values: step, policy, average, moments, filter history, prompt cursor."""
+        return {
+            "step": self.step,
+            "first_entropy": self.first_entropy,
+            "optimizer": self.optimizer.state_dict(),
+            "sample_filter": self.sample_filter.state_dict(),
+            "prompt_source": self.prompt_source.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what `state_dict` gave; the policy's parameters are overwritten in place.
+
+        Raises:
+            ValueError: the state is of another policy.
+        """
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sample_filter.load_state_dict(state["sample_filter"])
+        self.prompt_source.load_state_dict(state["prompt_source"])
+        self.step = state["step"]
+        self.first_entropy = state["first_entropy"]
+
+
+def train(
+    policy: TrainablePolicy,
+    reference: Policy | None,
+    reward_function: RewardFunction,
+    prompt_source: PromptSource,
+    config: TrainConfig,
+    state: TrainerState | None = None,
+) -> Iterator[TrainStep]:
+    """Trains the policy in place; between two `next` calls the state is whole and may be saved.
+
+    Args:
+        policy: samples and is trained.
+        reference: the frozen start, another object than the policy. Needed where `kl_beta` is above 0; otherwise, where
+            it is given, the KL is measured on one group a step and changes nothing.
+        reward_function: scores pictures.
+        prompt_source: gives the prompts.
+        config: the run's.
+        state: where to go on; made anew when None.
+
+    Yields:
+        The steps that are left, `config.num_steps` in all.
+
+    Raises:
+        ValueError: `kl_beta` above 0 without a reference, more unmasking steps than tokens.
+        RewardNotFiniteError: a reward is NaN or infinite.
+    """
+    if reference is None and config.grpo.kl_beta > 0:
+        raise ValueError(
+            f"grpo.kl_beta is {config.grpo.kl_beta:g}, but there is no reference policy: give one, or set 0"
+        )
+    state = state or TrainerState(policy, prompt_source, config)
+    collector = Collector(policy, reward_function, config)
+    while state.step < config.num_steps:
+        yield _training_step(policy, reference, collector, config, state)
+
+
+def _training_step(
+    policy: TrainablePolicy, reference: Policy | None, collector: Collector, config: TrainConfig, state: TrainerState
+) -> TrainStep:
+    prompts = state.prompt_source.next_prompts(config.rollout.num_prompts)
+    collection = collector.collect(prompts, state.step, state.sample_filter)
+    started = time.perf_counter()
+    kl_by_step = _measured_kl(reference, collection, config, state.step, policy.codebook_size)
+    reports = optimize(policy, reference, collection.groups, config, state.optimizer, state.step)
+    seconds_update = time.perf_counter() - started
+    metrics = collection_metrics(collection) | update_metrics(reports)
+    metrics |= {"learning_rate": state.optimizer.learning_rate(state.step), "seconds/update": seconds_update}
+    credit = credit_by_step(reports, config.sampling.num_unmasking_steps)
+    if kl_by_step:
+        credit["kl"] = kl_by_step
+        measured = [value for value in kl_by_step if not math.isnan(value)]
+        metrics["kl"] = sum(measured) / len(measured)
+    if math.isnan(state.first_entropy):
+        state.first_entropy = metrics["entropy"]
+    alarms = settings_alarms(config) if state.step == 0 else []
+    alarms += step_alarms(collection, reports, metrics["entropy"], state.first_entropy, config)
+    state.step += 1
+    return TrainStep(
+        step=state.step,
+        groups=collection.groups,
+        metrics=metrics,
+        credit=credit,
+        alarms=tuple(alarms),
+        seconds_rollout=collection.seconds_rollout,
+        seconds_reward=collection.seconds_reward,
+        seconds_update=seconds_update,
+    )
+
+
+@torch.no_grad()
+def _measured_kl(
+    reference: Policy | None, collection: Collection, config: TrainConfig, step: int, mask_code: int
+) -> tuple[float, ...]:
+    """The KL by unmasking step on the first kept group, before the update; empty where the loss has it already."""
+    if reference is None or config.grpo.kl_beta > 0 or not collection.kept:
+        return ()
+    transitions = chosen_transitions(collection.kept[:1], config, step, 0, mask_code)
+    there = replay(reference, transitions, config.grpo.transition, config.sampling.guidance_scale).terms
+    by_token = k3(transitions.old_terms, there, transitions.has_term)
+    kl = by_token.sum(dim=1) / transitions.has_term.sum(dim=1)
+    num_steps = config.sampling.num_unmasking_steps
+    return tuple(float(kl[transitions.step == each].mean()) for each in range(num_steps))

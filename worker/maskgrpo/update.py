@@ -1,0 +1,176 @@
+"""From kept groups to an optimizer step: replay, loss, exact gradient accumulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.schemas.config import TrainConfig
+from worker.maskgrpo.loss import TransitionMetrics, mask_grpo_loss
+from worker.maskgrpo.optimizer import PolicyOptimizer
+from worker.maskgrpo.replay import Transitions, replay, transitions_of
+from worker.maskgrpo.seeds import derived_seed
+from worker.maskgrpo.selection import selected_steps
+from worker.maskgrpo.types import Group, Policy, Trajectory
+
+
+@dataclass(frozen=True)
+class PassReport:
+    """One pass over the kept groups: its loss, its gradient, and what it saw of each of M transitions."""
+
+    loss: float
+    gradient_norm: float  # Before clipping; NaN where nothing was kept.
+    learning_rate: float
+    is_applied: bool  # False when the gradient was not finite, or nothing was kept.
+    step: Tensor  # (M,) int64: which unmasking step.
+    metrics: TransitionMetrics  # (M,) each.
+    gradient_square: Tensor  # (M,) float32: squared norm of the loss's gradient at the transition's logits.
+
+
+def chosen_transitions(
+    groups: Sequence[Group], config: TrainConfig, step: int, epoch: int, mask_code: int
+) -> Transitions:
+    """Takes the steps that the selection chooses out of the groups' rollouts, a prompt's side by side.
+
+    Args:
+        groups: the kept groups, at least one.
+        config: the run's.
+        step: training step from 0, for the random choice and the window's place.
+        epoch: pass over this rollout, from 0: each makes its own random choice.
+        mask_code: K.
+
+    Returns:
+        Their transitions.
+    """
+    sizes = [len(group.seeds) for group in groups]
+    generator = torch.Generator().manual_seed(derived_seed(config.seed, "selected steps", step, epoch))
+    steps = selected_steps(
+        config.grpo.step_selection,
+        config.sampling.num_unmasking_steps,
+        config.grpo.num_selected_steps,
+        sum(sizes),
+        step / max(1, config.num_steps - 1),
+        generator,
+    )
+    return transitions_of(
+        joined([group.trajectory for group in groups]),
+        [group.prompt for group in groups for _ in group.seeds],
+        torch.cat([group.advantages for group in groups]),
+        steps,
+        mask_code,
+        config.grpo.transition,
+    )
+
+
+def accumulate(
+    policy: Policy, reference: Policy | None, transitions: Transitions, num_transitions: int, config: TrainConfig
+) -> tuple[float, TransitionMetrics, Tensor]:
+    """Adds the loss's gradient to the parameters' `.grad`, micro-batch by micro-batch.
+
+    The micro-batches add up to the gradient of the whole because each is divided by the whole's `num_transitions`.
+
+    Args:
+        policy: the policy that is trained.
+        reference: the frozen one, where the KL is wanted.
+        transitions: M of them.
+        num_transitions: the step's, those of filtered groups included.
+        config: the run's.
+
+    Returns:
+        The loss, the metrics of the M transitions, and (M,) squared norms of the gradient at their logits.
+    """
+    definition, guidance_scale = config.grpo.transition, config.sampling.guidance_scale
+    losses, metrics, squares = [], [], []
+    for part in transitions.split(config.optimizer.num_micro_batches):
+        replayed = replay(policy, part, definition, guidance_scale)
+        replayed.logits.retain_grad()
+        reference_terms = None
+        if reference is not None:
+            with torch.no_grad():
+                reference_terms = replay(reference, part, definition, guidance_scale).terms
+        loss, part_metrics = mask_grpo_loss(
+            replayed.terms,
+            part.old_terms,
+            reference_terms,
+            part.has_term,
+            part.advantages,
+            config.grpo,
+            num_transitions,
+        )
+        loss.backward()
+        losses.append(loss.detach())
+        metrics.append(part_metrics)
+        assert replayed.logits.grad is not None
+        by_row = replayed.logits.grad.square().sum(dim=1).float()
+        squares.append(by_row.new_zeros(len(part)).index_add(0, replayed.rows // part.codes.shape[1], by_row))
+    return float(torch.stack(losses).sum()), _joined_metrics(metrics), torch.cat(squares)
+
+
+def optimize(
+    policy: Policy,
+    reference: Policy | None,
+    groups: Sequence[Group],
+    config: TrainConfig,
+    optimizer: PolicyOptimizer,
+    step: int,
+) -> list[PassReport]:
+    """Makes the passes over one rollout, an optimizer step each; stops at a gradient that is not a number.
+
+    Args:
+        policy: the policy that is trained; it is also the one that sampled.
+        reference: the frozen one; used where `kl_beta` is above 0.
+        groups: all groups of the step, filtered ones included.
+        config: the run's.
+        optimizer: holds the policy's parameters.
+        step: training step, from 0.
+
+    Returns:
+        A report a pass; none where every group was filtered.
+    """
+    kept = [group for group in groups if group.is_kept]
+    reports: list[PassReport] = []
+    if not kept:
+        return reports
+    num_rollouts = sum(len(group.seeds) for group in groups)
+    for epoch in range(config.grpo.num_epochs):
+        transitions = chosen_transitions(kept, config, step, epoch, policy.codebook_size)
+        num_kept_rollouts = sum(len(group.seeds) for group in kept)
+        num_transitions = len(transitions) * num_rollouts // num_kept_rollouts
+        optimizer.zero_gradient()
+        penalising = reference if config.grpo.kl_beta > 0 else None
+        loss, metrics, squares = accumulate(policy, penalising, transitions, num_transitions, config)
+        update = optimizer.apply(step)
+        report = PassReport(
+            loss, update.gradient_norm, update.learning_rate, update.is_applied, transitions.step, metrics, squares
+        )
+        reports.append(report)
+        if not (update.is_applied and math.isfinite(loss)):
+            break
+    optimizer.zero_gradient()
+    return reports
+
+
+def joined(trajectories: Sequence[Trajectory]) -> Trajectory:
+    """Lays trajectories of T steps side by side as one batch."""
+    return Trajectory(
+        codes=torch.cat([each.codes for each in trajectories]),
+        unmasked_at=torch.cat([each.unmasked_at for each in trajectories]),
+        drawn=torch.cat([each.drawn for each in trajectories], dim=1),
+        confidence=torch.cat([each.confidence for each in trajectories], dim=1),
+        entropy=torch.cat([each.entropy for each in trajectories], dim=1),
+        log_prob=torch.cat([each.log_prob for each in trajectories], dim=1),
+        token_log_prob=torch.cat([each.token_log_prob for each in trajectories], dim=1),
+    )
+
+
+def _joined_metrics(parts: Sequence[TransitionMetrics]) -> TransitionMetrics:
+    return TransitionMetrics(
+        log_prob=torch.cat([part.log_prob for part in parts]),
+        ratio=torch.cat([part.ratio for part in parts]),
+        clipped_share=torch.cat([part.clipped_share for part in parts]),
+        kl=torch.cat([part.kl for part in parts]),
+    )
