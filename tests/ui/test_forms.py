@@ -1,0 +1,140 @@
+"""A configuration survives model -> inputs -> model, for every kind and every field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from backend.schemas.config import (
+    EvaluateConfig,
+    PretrainConfig,
+    RewardName,
+    SampleConfig,
+    TrainConfig,
+)
+from ui.forms import FieldKind, FormField, data_from, differences, fields_of, problems_of, sections_of, values_of
+
+KINDS: tuple[type[BaseModel], ...] = (TrainConfig, PretrainConfig, SampleConfig, EvaluateConfig)
+
+
+def leaves(data: Any, path: str = "") -> set[str]:
+    if isinstance(data, dict):
+        return {leaf for key, value in data.items() for leaf in leaves(value, f"{path}{key}.")}
+    return {path.removesuffix(".")}
+
+
+def another_value(field: FormField, shown: Any) -> Any:
+    match field.kind:
+        case FieldKind.FLAG:
+            return not shown
+        case FieldKind.WHOLE:
+            return (shown or 0) + 1
+        case FieldKind.NUMBER:
+            return shown / 2 + 0.001
+        case FieldKind.TEXT:
+            return "shipped-2"
+        case FieldKind.LINES:
+            return "two objects\n a second line"
+        case FieldKind.CHOICE:
+            return next(choice for choice in field.choices if choice not in ("", shown))
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_the_defaults_survive_the_form(model: type[BaseModel]) -> None:
+    config = model()
+    assert model.model_validate(data_from(model, values_of(config))) == config
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_every_leaf_of_the_model_has_an_input(model: type[BaseModel]) -> None:
+    shown = {field.path for field in fields_of(model)}
+    for leaf in leaves(model().model_dump(mode="json")) - {"kind"}:
+        assert leaf in shown or any(path.startswith(f"{leaf}.") for path in shown), leaf
+
+
+@pytest.mark.parametrize("field", fields_of(TrainConfig), ids=lambda field: field.path)
+def test_a_changed_input_of_training_reaches_the_model_and_comes_back(field: FormField) -> None:
+    values = values_of(TrainConfig())
+    values[field.path] = changed = another_value(field, values[field.path])
+    if field.path.startswith("rewards.") and field.path.endswith(".weight"):
+        slot = int(field.path.split(".")[1])
+        values.update({f"rewards.{place}.name": name.value for place, name in zip(range(slot + 1), RewardName, strict=False)})
+    config = TrainConfig.model_validate(data_from(TrainConfig, values))
+    back = values_of(config)
+    if field.path.startswith("rewards.") and field.path.endswith(".name"):
+        assert changed in [reward.name for reward in config.rewards]
+    else:
+        assert back[field.path] == values[field.path]
+
+
+TRAIN_DATA = st.fixed_dictionaries(
+    {
+        "name": st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20),
+        "seed": st.integers(0, 2**31 - 1),
+        "rewards": st.lists(
+            st.fixed_dictionaries({"name": st.sampled_from(RewardName), "weight": st.floats(0.125, 10)}),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda reward: reward["name"],
+        ),
+        "prompts": st.fixed_dictionaries({"texts": st.lists(st.text("ab c", min_size=1).filter(str.strip), max_size=3)}),
+        "optimizer": st.fixed_dictionaries(
+            {
+                "learning_rate": st.floats(1e-9, 1),
+                "decay_steps": st.none() | st.integers(1, 10_000_000),
+            }
+        ),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TRAIN_DATA)
+def test_any_training_configuration_survives_the_form(data: dict[str, Any]) -> None:
+    config = TrainConfig.model_validate(data)
+    assert TrainConfig.model_validate(data_from(TrainConfig, values_of(config))) == config
+
+
+def test_an_optional_part_is_absent_until_it_is_set() -> None:
+    values = values_of(EvaluateConfig())
+    assert values["base.is_set"] is False
+    assert EvaluateConfig.model_validate(data_from(EvaluateConfig, values)).base is None
+    values.update({"base.is_set": True, "base.source": "run:1"})
+    base = EvaluateConfig.model_validate(data_from(EvaluateConfig, values)).base
+    assert base is not None
+    assert base.source == "run:1"
+    assert values_of(EvaluateConfig(base=base))["base.source"] == "run:1"
+
+
+def test_titles_help_bounds_and_units_come_from_the_schema() -> None:
+    fields = {field.path: field for field in fields_of(TrainConfig)}
+    steps = fields["num_steps"]
+    assert (steps.title, steps.unit, steps.low, steps.high) == ("Training steps", "steps", "1", "1 000 000")
+    assert fields["grpo.clip_low"].low == "more than 0"
+    assert fields["grpo.transition"].choices == ("candidate_1", "candidate_2", "autoregressive")
+    assert fields["optimizer.decay_steps"].is_optional
+    assert "1 to 256" in fields["sampling.num_unmasking_steps"].hint
+
+
+def test_sections_follow_the_model_and_begin_with_its_plain_fields() -> None:
+    titles = [section.title for section in sections_of(TrainConfig)]
+    assert titles[:4] == ["General", "Model", "Prompts", "Rewards"]
+    assert "Sample filter" not in titles, "a part within a part stays in its section"
+
+
+def test_a_refused_value_is_told_by_its_title_and_in_words() -> None:
+    values = {**values_of(TrainConfig()), "rollout.group_size": 1, "num_steps": 1.5}
+    with pytest.raises(ValidationError) as caught:
+        TrainConfig.model_validate(data_from(TrainConfig, values))
+    problems = dict(problems_of(caught.value, TrainConfig))
+    assert problems["Group size"] == "must be greater than or equal to 2, not 1"
+    assert "valid integer" in problems["Training steps"]
+
+
+def test_differences_name_the_path_and_both_values() -> None:
+    before, after = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "d": [1], "e": 5}
+    assert list(differences(before, after)) == [("a.c", 2, 3), ("e", None, 5)]

@@ -1,0 +1,101 @@
+"""The ASGI app a person opens: the API under /api/v1 and the pages under /, one origin.
+
+Importing Gradio takes seconds, so the API and a waiting page answer first; the pages take over when they are built.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, HTTPException, Response
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ui.theme import css_variables
+
+STATIC = Path(__file__).parent / "components" / "static"
+WAITING_PAGE = STATIC / "waiting.html"
+logger = logging.getLogger("ui")
+
+
+class Pages:
+    """Serves the pages once they are built, and until then a page that waits for them."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+        self.failure: str | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; unknown API paths are left to the app's own error handler."""
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            raise HTTPException(404, f"{scope['path']} is no path of this API: see /api/v1/openapi.json")
+        if self.app is not None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._waiting()(scope, receive, send)
+
+    def _waiting(self) -> Response:
+        page = WAITING_PAGE.read_text()
+        if self.failure is not None:
+            page = page.replace("<!-- failure -->", "<p class=failure>The pages could not start. See the log.</p>")
+        return HTMLResponse(page, status_code=503, headers={"Retry-After": "1", "Cache-Control": "no-store"})
+
+
+def build_pages() -> FastAPI:
+    """Imports Gradio and builds every page: seconds of work, meant for a thread."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from ui.pages.site import build_site  # noqa: PLC0415
+
+    return build_site()
+
+
+async def _open_pages(pages: Pages, is_closing: asyncio.Event) -> None:
+    try:
+        site = await asyncio.to_thread(build_pages)
+        async with site.router.lifespan_context(site):
+            pages.app = site
+            logger.info("pages are ready")
+            await is_closing.wait()
+    except Exception:
+        pages.failure = "build"
+        logger.exception("the pages could not start; the API goes on without them")
+
+
+def mount_pages(app: FastAPI) -> FastAPI:
+    """Adds the static files, the theme and the pages below an API app that has all its routes."""
+    pages = Pages()
+    inner_lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(scope_app: FastAPI) -> AsyncIterator[object]:
+        is_closing = asyncio.Event()
+        async with inner_lifespan(scope_app) as state:
+            opening = asyncio.create_task(_open_pages(pages, is_closing))
+            try:
+                yield state
+            finally:
+                is_closing.set()
+                await opening
+
+    @app.get("/studio/theme.css", include_in_schema=False)
+    def theme_css() -> Response:
+        return Response(css_variables(), media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+    app.router.lifespan_context = lifespan  # type: ignore[assignment]
+    app.mount("/studio", StaticFiles(directory=STATIC), name="studio")
+    app.mount("/", pages, name="pages")
+    app.state.pages = pages
+    return app
+
+
+def create_studio() -> FastAPI:
+    """The whole web process: backend's API and the pages."""
+    from backend.app import create_app  # noqa: PLC0415
+
+    return mount_pages(create_app())

@@ -1,0 +1,82 @@
+// The studio's REST API and its event streams, as the pages use them.
+
+export class ApiError extends Error {
+  constructor(problem) {
+    super(problem.detail ?? problem.title ?? "The studio gave no reason.");
+    this.title = problem.title;
+    this.status = problem.status;
+    this.code = problem.code;
+    this.requestId = problem.request_id;
+    this.problems = problem.errors ?? [];
+  }
+}
+
+const ROOT = "/api/v1";
+
+async function call(method, path, body) {
+  let response;
+  try {
+    response = await fetch(ROOT + path, {
+      method, headers: body === undefined ? {} : { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError({ title: "The studio does not answer", detail: "Is it still running? Start it again with: make up", status: 0 });
+  }
+  const text = await response.text();
+  if (!response.ok) {
+    let problem = { title: `Error ${response.status}`, detail: text.slice(0, 300), status: response.status };
+    try { problem = JSON.parse(text); } catch { /* Not JSON: the plain text is all there is to show. */ }
+    throw new ApiError(problem);
+  }
+  return text === "" ? null : (response.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body) => call("POST", path, body ?? {});
+export const verb = (run, name) => call("POST", `/runs/${run}/${name}`);
+
+export function query(path, parameters) {
+  const pairs = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path;
+}
+
+/**
+ * Follows a run's events from `after` on, without polling: the stream is closed while the tab is hidden and taken up
+ * again at the last event seen. `onEvent(event)`, `onState("live" | "lost" | "ended")`. Returns a function that stops.
+ */
+export function follow(run, after, onEvent, onState = () => {}) {
+  let last = after, source = null, isStopped = false, wait = 1000, timer = 0;
+
+  const close = () => { source?.close(); source = null; clearTimeout(timer); };
+  const stop = () => { isStopped = true; close(); document.removeEventListener("visibilitychange", toggle); };
+  const take = (message) => {
+    const event = JSON.parse(message.data);
+    if (event.seq <= last) return;
+    last = event.seq;
+    onEvent(event);
+    if (event.body.type === "status" && ["succeeded", "failed", "cancelled"].includes(event.body.status)) {
+      onState("ended");
+      stop();
+    }
+  };
+  const open = () => {
+    if (isStopped || source || document.hidden) return;
+    source = new EventSource(`${ROOT}/runs/${run}/events/stream?after=${last}`);
+    source.onopen = () => { wait = 1000; onState("live"); };
+    source.onmessage = take;
+    for (const type of ["status", "started", "step", "checkpoint", "samples", "score", "alarm", "log"]) source.addEventListener(type, take);
+    source.onerror = () => {
+      if (isStopped) return;
+      onState("lost");
+      if (source?.readyState !== EventSource.CLOSED) return;
+      close();
+      timer = setTimeout(open, wait);
+      wait = Math.min(wait * 2, 30000);
+    };
+  };
+  const toggle = () => (document.hidden ? close() : open());
+
+  document.addEventListener("visibilitychange", toggle);
+  open();
+  return stop;
+}

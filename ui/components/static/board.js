@@ -1,0 +1,47 @@
+// The group board: the samples of one prompt in order of advantage, reward by component, and why a group was filtered.
+import { h } from "./dom.js";
+import { figure, signed } from "./format.js";
+
+const COLOURS = { strict: "blue", correct: "green", dense: "orange", jpeg_size: "purple" };
+const SPARE = ["sky", "vermillion", "yellow"];
+
+/** A reward's colour: the same reward always wears the same one. */
+export function rewardColour(name) {
+  if (name in COLOURS) return `var(--u-series-${COLOURS[name]})`;
+  const sum = [...name].reduce((total, letter) => total + letter.codePointAt(0), 0);
+  return `var(--u-series-${SPARE[sum % SPARE.length]})`;
+}
+
+const POLICIES = { base: "base policy", probe: "held-out probe", sample_now: "sample now" };
+
+export function tile(sample, { isCurrent = false } = {}) {
+  const advantage = sample.advantage, kind = advantage > 0 ? "u-up" : advantage < 0 ? "u-down" : "u-muted";
+  const parts = Object.entries(sample.reward_breakdown);
+  const words = parts.map(([name, value]) => `${name} ${figure(value)}`).join(", ");
+  return h("a", { class: "u-tile", href: `/sample?id=${sample.id}`, "aria-current": isCurrent ? "true" : null,
+    title: `reward ${figure(sample.reward)}${words ? ` = ${words}` : ""}\nseed ${sample.seed}` },
+    h("img", { src: sample.image_url, alt: sample.prompt, loading: "lazy", width: 80, height: 80 }),
+    h("span", { class: "figures" }, h("span", { class: "u-muted" }, figure(sample.reward)),
+      advantage === null ? null : h("span", { class: kind, title: "advantage" }, signed(Number(advantage.toFixed(2))))),
+    parts.length > 1 ? h("span", { class: "parts", "aria-hidden": "true" }, ...parts.map(([name, value]) =>
+      h("i", { style: `--key:${rewardColour(name)};--share:${Math.min(Math.max(value ?? 0, 0), 1)}` }))) : null);
+}
+
+export function groupRow(group, { currentId = null } = {}) {
+  const facts = [`mean ${figure(group.mean_reward)}`, `spread ${figure(group.reward_std)}`];
+  if (group.num_tries > 1) facts.push(`${group.num_tries} tries`);
+  const note = group.is_kept ? null : h("span", { class: "u-tag" }, `filtered: ${group.reason}`);
+  return h("article", { class: `u-group${group.is_kept ? "" : " dropped"}`, "aria-label": group.prompt },
+    h("div", { class: "u-group-head" }, h("span", { class: "prompt" }, `“${group.prompt}”`),
+      h("span", { class: "u-small u-muted" }, facts.join(" · ")),
+      group.task ? h("span", { class: "u-tag" }, group.task.replaceAll("_", " ")) : null,
+      group.policy in POLICIES ? h("span", { class: "u-tag" }, POLICIES[group.policy]) : null, note),
+    h("div", { class: "u-tiles" }, ...group.samples.map((sample) => tile(sample, { isCurrent: sample.id === currentId }))));
+}
+
+/** The key to the small bars under the pictures. */
+export function rewardKey(groups) {
+  const names = [...new Set(groups.flatMap((group) => group.samples.flatMap((sample) => Object.keys(sample.reward_breakdown))))];
+  if (names.length < 2) return null;
+  return h("div", { class: "u-legend" }, ...names.map((name) => h("span", { class: "key", style: `--key:${rewardColour(name)}` }, name.replaceAll("_", " "))));
+}

@@ -1,0 +1,83 @@
+// Which charts a run shows: the reward with its parts and spread, the health of training, and credit by unmasking step.
+import { bars, lineChart } from "./chart.js";
+import { card, h } from "./dom.js";
+import { figure } from "./format.js";
+import { rewardColour } from "./board.js";
+
+const BLUE = "var(--u-series-blue)";
+
+// Key, name, unit, floor of the axis. Shown in this order where the run reports them.
+const HEALTH = [
+  ["entropy", "Entropy", "nats", null], ["clipped_share", "Clipped share", "", 0], ["kl", "KL to reference", "nats", 0],
+  ["gradient_norm", "Gradient norm", "before clipping", 0], ["loss", "Loss", "", null], ["ratio_mean", "Ratio", "new / old", null],
+  ["num_kept_groups", "Groups kept", "a step", 0], ["learning_rate", "Learning rate", "", 0], ["images_per_second", "Throughput", "pictures/s", 0],
+];
+
+export function chartsFor(run, points) {
+  return run.kind === "train" ? trainCharts(run, points) : otherCharts(run, points);
+}
+
+function trainCharts(run, points) {
+  const rewards = run.config.rewards.map(({ name }) => ({ key: `reward_${name}`, label: name.replaceAll("_", " "), colour: rewardColour(name) }));
+  const series = [{ key: "reward_mean", label: "total", colour: "var(--u-series-total)", band: "reward_std" }, ...(rewards.length > 1 ? rewards : []),
+    { key: "probe", label: "held-out", colour: "var(--u-series-vermillion)", dots: true }];
+  const reward = card("Reward", lineChart(points, { series, height: 240, low: 0, label: "reward by step", why: waiting(run) }),
+    h("span", { class: "u-small u-muted" }, "band: spread within groups"));
+  const health = card("Health", h("div", { class: "u-smalls" }, ...HEALTH.map(([key, name, unit, low]) => small(points, key, name, unit, low, run))));
+  const credit = creditCard();
+  const take = (body) => {
+    if (body.type === "step") credit.draw(body.step, body.credit);
+    if (body.type === "score") points.add(body.step, { probe: body.values.overall ?? Object.values(body.values)[0] });
+  };
+  return { elements: [reward, health, credit.element], take };
+}
+
+function small(points, key, name, unit, low, run) {
+  return h("div", {}, h("h3", {}, name, unit ? h("span", {}, ` ${unit}`) : null),
+    lineChart(points, { series: [{ key, label: "", colour: BLUE }], height: 104, low, label: `${name} by step`, legend: false, end: 44, why: waiting(run) }));
+}
+
+function waiting(run) {
+  if (run.status === "queued") return "Waits for a worker: the first point comes with the first step.";
+  if (run.status === "running") return "The first point comes with the first step.";
+  return "This run reported no such figure.";
+}
+
+/** Runs that do not train: one small chart for every metric they report. */
+function otherCharts(run, points) {
+  const grid = h("div", { class: "u-smalls" }), known = new Set(), scores = h("div", {});
+  const note = h("p", { class: "u-chart-none" }, waiting(run));
+  const look = () => {
+    const fresh = [...new Set([...points.byStep.values()].flatMap((values) => Object.keys(values)))].filter((key) => !known.has(key));
+    for (const key of fresh) { known.add(key); grid.append(small(points, key, key.replaceAll("_", " "), "", null, run)); }
+    note.hidden = known.size > 0 || scores.childElementCount > 0;
+  };
+  points.listeners.add(look);
+  const take = (body) => { if (body.type === "score") { scores.append(scoreTable(body)); look(); } };
+  return { elements: [card("Figures", h("div", { class: "u-stack" }, scores, note, grid))], take };
+}
+
+function scoreTable(score) {
+  const row = ([name, value]) => {
+    const interval = score.intervals[name];
+    return h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", { class: "num" }, figure(value)),
+      h("td", { class: "num u-muted" }, interval ? `[${figure(interval[0])}, ${figure(interval[1])}]` : ""));
+  };
+  return h("div", {}, h("h3", { style: "font-size:14px;margin:0 0 4px" }, `${score.benchmark}: ${score.policy}`),
+    h("p", { class: "u-small u-muted" }, `${score.num_prompts} prompts × ${score.samples_per_prompt}`),
+    h("table", { class: "u-table" }, h("tbody", {}, ...Object.entries(score.values).map(row))));
+}
+
+const CREDIT = { gradient_share: "gradient share", log_prob: "log-prob", ratio: "ratio", clipped_share: "clipped share", kl: "KL" };
+
+function creditCard() {
+  const body = h("div", { class: "u-smalls" }, h("p", { class: "u-chart-none" }, "Which unmasking steps carry the gradient: drawn with the first step.")), at = h("span", { class: "u-small u-muted" });
+  const draw = (step, credit) => {
+    const known = Object.entries(credit).filter(([, values]) => values.some((value) => typeof value === "number"));
+    if (!known.length) return;
+    at.textContent = `at step ${step}, first to last unmasking step`;
+    body.replaceChildren(...known.map(([key, values]) => h("div", { class: "u-bars" }, h("h3", {}, CREDIT[key] ?? key.replaceAll("_", " ")),
+      bars(values, { height: 56, label: `${CREDIT[key] ?? key} by unmasking step` }))));
+  };
+  return { element: card("Credit by unmasking step", body, at), draw };
+}

@@ -1,0 +1,48 @@
+"""Puts the pages together: one Gradio app with a route a page, our own chrome, and nothing of Gradio's."""
+
+from __future__ import annotations
+
+import gradio as gr
+from fastapi import FastAPI
+
+from ui.components.hot import hot_part
+from ui.pages.launch import launch_page
+
+HEAD = """
+<script>
+const chosen = localStorage.getItem("unmask-theme");
+if (chosen) document.documentElement.dataset.theme = chosen;
+</script>
+<link rel="icon" type="image/svg+xml" href="/studio/icon.svg">
+<link rel="stylesheet" href="/studio/theme.css">
+<link rel="stylesheet" href="/studio/studio.css">
+<link rel="stylesheet" href="/studio/parts.css">
+<link rel="stylesheet" href="/studio/form.css">
+<script type="module" src="/studio/shell.js"></script>
+"""
+SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+MONO_FONTS = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+
+# Path, title, client module. Home is the root page.
+HOT_PAGES = (
+    ("runs", "Runs", "runs"),
+    ("run", "Run", "run"),
+    ("groups", "Groups", "groups"),
+    ("sample", "Sample", "sample"),
+)
+
+
+def build_site() -> FastAPI:
+    """The pages as an ASGI app of their own, to be mounted at the root."""
+    with gr.Blocks(title="Unmask Studio", analytics_enabled=False, fill_width=True) as blocks:
+        hot_part("home", "home")
+    with blocks.route("Launch", "/launch", show_in_navbar=False):
+        launch_page(blocks)
+    for path, title, module in HOT_PAGES:
+        with blocks.route(title, f"/{path}", show_in_navbar=False):
+            hot_part(module, path)
+    site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    theme = gr.themes.Base(font=SYSTEM_FONTS, font_mono=MONO_FONTS)
+    return gr.mount_gradio_app(
+        site, blocks, path="/", head=HEAD, theme=theme, footer_links=[], run_history=False, ssr_mode=False, pwa=False
+    )
