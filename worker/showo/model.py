@@ -162,17 +162,22 @@ class PhiLayer(nn.Module):
         hidden: Tensor,
         rotary: tuple[Tensor, Tensor],
         attend: Attend,
-        earlier: tuple[Tensor, Tensor] | None = None,
+        earlier: tuple[Tensor, ...] = (),
+        rows: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the layer's output (B, L, hidden) and its own keys and values; `earlier` ones come first."""
+        """Return the output (B, L, hidden) and this part's own keys and values; `earlier` ones come before them.
+
+        With `rows`, (R,) flat indices into B * L, only these rows of the output are computed: (R, hidden).
+        """
         normed = self.input_layernorm(hidden)
         keys, values = self.self_attn.keys_and_values(normed, rotary)
-        all_keys, all_values = keys, values
-        if earlier is not None:
-            all_keys, all_values = torch.cat([earlier[0], keys], 2), torch.cat([earlier[1], values], 2)
+        all_keys = torch.cat([earlier[0], keys], dim=2) if earlier else keys
+        all_values = torch.cat([earlier[1], values], dim=2) if earlier else values
         attended = attend(self.self_attn.queries(normed, rotary), all_keys, all_values)
-        attended = self.self_attn.dense(attended.transpose(1, 2).flatten(2))
-        return hidden + attended + self.mlp(normed), keys, values
+        attended = attended.transpose(1, 2).flatten(2)
+        if rows is not None:
+            hidden, normed, attended = (part.flatten(0, 1)[rows] for part in (hidden, normed, attended))
+        return hidden + self.self_attn.dense(attended) + self.mlp(normed), keys, values
 
 
 class PhiModel(nn.Module):
@@ -254,10 +259,16 @@ class Showo(nn.Module):
             return attend_to_all(queries, keys, values, is_key_text)
 
         hidden = self.showo.model.embed_tokens(ids)
-        for layer, *earlier in zip(self.showo.model.blocks(), prefix.keys, prefix.values, strict=True):
-            hidden = layer(hidden, rotary, attend, earlier)[0]
-        hidden = hidden[:, 1:-1]
-        return self.code_logits(hidden if rows is None else hidden.flatten(0, 1)[rows])
+        *body, last = zip(self.showo.model.blocks(), prefix.keys, prefix.values, strict=True)
+        for layer, *earlier in body:
+            hidden = layer(hidden, rotary, attend, tuple(earlier))[0]
+        layer, *earlier = last
+        num_tokens = codes.shape[1]
+        if rows is None:
+            return self.code_logits(layer(hidden, rotary, attend, tuple(earlier))[0][:, 1:-1])
+        # A row lies one further in its sequence for soi, and two for every sequence before it.
+        rows = rows + 2 * (rows // num_tokens) + 1
+        return self.code_logits(layer(hidden, rotary, attend, tuple(earlier), rows)[0])
 
     def code_logits(self, hidden: Tensor) -> Tensor:
         """Return the head's image columns only, (..., codebook_size), of (..., hidden) before the last norm."""
