@@ -13,6 +13,7 @@ from backend.runs.repository.attempts import (
     renew_lease,
     requeue_lost,
 )
+from backend.runs.repository.idempotency import keep_answer, take_key
 from backend.runs.repository.queue import create_run, list_unsent, mark_sent
 from backend.runs.repository.reads import (
     count_by_status,
@@ -22,8 +23,15 @@ from backend.runs.repository.reads import (
     list_metrics,
     list_runs,
 )
-from backend.runs.repository.requests import request_cancel, request_pause, request_sample, request_save, resume
-from backend.runs.repository.rows import Body, get_run, lock_run, set_values
+from backend.runs.repository.requests import (
+    edit_run,
+    request_cancel,
+    request_pause,
+    request_sample,
+    request_save,
+    resume,
+)
+from backend.runs.repository.rows import Body, get_run, lock_run
 
 __all__ = [
     "MAX_LOST_ATTEMPTS",
@@ -34,9 +42,11 @@ __all__ = [
     "count_by_status",
     "create_run",
     "delete_after_step",
+    "edit_run",
     "finish",
     "get_run",
     "heads_of",
+    "keep_answer",
     "list_checkpoints",
     "list_events",
     "list_metrics",
@@ -54,5 +64,5 @@ __all__ = [
     "request_save",
     "requeue_lost",
     "resume",
-    "set_values",
+    "take_key",
 ]

@@ -72,10 +72,14 @@ def list_metrics(
     return session.execute(query).tuples().all(), stride > 1
 
 
-def list_checkpoints(session: Session, *, run_id: UUID) -> Sequence[CheckpointRow]:
+def list_checkpoints(
+    session: Session, *, run_id: UUID, limit: int, before_step: int | None = None
+) -> Sequence[CheckpointRow]:
     """The checkpoints that lie on disk, the newest first."""
-    query = select(CheckpointRow).where(CheckpointRow.run_id == run_id).order_by(CheckpointRow.step.desc())
-    return session.scalars(query).all()
+    query = select(CheckpointRow).where(CheckpointRow.run_id == run_id)
+    if before_step is not None:
+        query = query.where(CheckpointRow.step < before_step)
+    return session.scalars(query.order_by(CheckpointRow.step.desc()).limit(limit)).all()
 
 
 def count_by_status(session: Session) -> dict[str, int]:

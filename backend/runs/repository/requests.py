@@ -1,4 +1,4 @@
-"""What people ask of a run: cancel, pause, resume, save now, sample now. A finished run stays as it is."""
+"""What people do to a run: edit its name, cancel, pause, resume, save now, sample now. What is final stays as it is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from backend.errors import ConflictError
 from backend.models import RunRow
 from backend.runs.repository.rows import lock_run, set_values, stop_run, tell_status
 from backend.schemas.run import RunStatus
+
+
+def edit_run(session: Session, *, run_id: UUID, name: str, tags: list[str]) -> RunRow:
+    """Changes what people call a run."""
+    return set_values(session, run_id, name=name, tags=tags, revision=RunRow.revision + 1)
 
 
 def request_cancel(session: Session, *, run_id: UUID) -> RunRow:

@@ -1,0 +1,128 @@
+"""What happens to runs on request: creation with its nudge after the commit, idempotent repeats, edits, resumption."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from backend import queue
+from backend.db import after_commit
+from backend.errors import MalformedError, OutdatedError
+from backend.models import RunRow
+from backend.runs import repository
+from backend.schemas.base import FieldProblem
+from backend.schemas.run import Run, RunClone, RunCreate, RunEdit, RunStatus
+
+
+def create_run(session: Session, wanted: RunCreate) -> Run:
+    """Queues a run; its message leaves after the commit."""
+    if wanted.parent_run_id is not None:
+        repository.get_run(session, run_id=wanted.parent_run_id)
+    row = repository.create_run(
+        session,
+        config=wanted.config,
+        kind=wanted.config.kind,
+        name=wanted.config.name or wanted.recipe or f"{wanted.config.kind} run",
+        recipe=wanted.recipe,
+        tags=_distinct(wanted.tags),
+        parent_run_id=wanted.parent_run_id,
+    )
+    after_commit(session, _nudge(row.id))
+    return row.to_wire()
+
+
+def clone_run(session: Session, run_id: UUID, changes: RunClone) -> Run:
+    """Queues a run with a parent's configuration, but for what is changed."""
+    parent = repository.get_run(session, run_id=run_id).to_wire()
+    config = changes.config or parent.config
+    name = changes.name or (config.name if changes.config else parent.name)
+    return create_run(
+        session,
+        RunCreate(
+            config=config.model_copy(update={"name": name}),
+            recipe=parent.recipe,
+            tags=parent.tags if changes.tags is None else changes.tags,
+            parent_run_id=run_id,
+        ),
+    )
+
+
+def once(session: Session, key: str | None, request: str, create: Callable[[], Run]) -> Run:
+    """Creates once for an idempotency key: a repeat of the same request gets the first answer.
+
+    Raises:
+        MalformedError: when the key came with another request before.
+    """
+    if key is None:
+        return create()
+    body_hash = hashlib.sha256(request.encode()).hexdigest()
+    earlier = repository.take_key(session, key=key, body_hash=body_hash)
+    if earlier is not None and earlier.body_hash != body_hash:
+        problem = FieldProblem(pointer="/header/Idempotency-Key", message="was used with another request")
+        raise MalformedError(f"Idempotency-Key {key!r} came with another request before: use a new key", (problem,))
+    if earlier is not None and earlier.response is not None:
+        return Run.model_validate(earlier.response)
+    run = create()
+    repository.keep_answer(session, key=key, response=run.model_dump(mode="json"))
+    return run
+
+
+def edit_run(session: Session, run_id: UUID, changes: RunEdit, if_match: str | None) -> RunRow:
+    """Changes name and tags.
+
+    Raises:
+        OutdatedError: when `if_match` names a state before the last edit.
+    """
+    row = repository.lock_run(session, run_id=run_id)
+    if if_match is not None and if_match != "*" and _revision_of(if_match) != row.revision:
+        raise OutdatedError(f"run {run_id} was edited since it was read: read it again, then repeat the change")
+    return repository.edit_run(
+        session,
+        run_id=run_id,
+        name=row.name if changes.name is None else changes.name,
+        tags=row.tags if changes.tags is None else list(_distinct(changes.tags)),
+    )
+
+
+def resume_run(session: Session, run_id: UUID) -> RunRow:
+    """Queues a paused run again; its message leaves after the commit."""
+    row = repository.resume(session, run_id=run_id)
+    if row.status == RunStatus.QUEUED:
+        after_commit(session, _nudge(run_id))
+    return row
+
+
+def etag_of(row: RunRow) -> str:
+    """The run's entity tag: its edition, which If-Match is compared with, and its last change of any kind."""
+    return f'"{row.revision}-{row.updated_at.timestamp():.6f}"'
+
+
+def send_unsent(session: Session, *, resend_seconds: float = 120.0) -> list[UUID]:
+    """Sends the messages that queued runs still wait for; gives those that reached the broker."""
+    sent = []
+    for run_id in repository.list_unsent(session, resend_seconds=resend_seconds):
+        if not queue.send(run_id):
+            break
+        repository.mark_sent(session, run_id=run_id)
+        sent.append(run_id)
+    return sent
+
+
+def _nudge(run_id: UUID) -> Callable[[Session], None]:
+    def send(session: Session) -> None:
+        if queue.send(run_id):
+            repository.mark_sent(session, run_id=run_id)
+
+    return send
+
+
+def _revision_of(etag: str) -> int | None:
+    text = etag.strip().removeprefix("W/").strip('"').split("-")[0]
+    return int(text) if text.isdigit() else None
+
+
+def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
