@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -38,19 +38,23 @@ def list_workers(session: Session) -> Sequence[WorkerRow]:
     return session.scalars(select(WorkerRow).where(WorkerRow.seen_at > recent).order_by(WorkerRow.name)).all()
 
 
-def list_trained(session: Session, *, limit: int) -> Sequence[tuple[RunRow, CheckpointRow]]:
-    """The newest runs that made a policy, each with its checkpoints, the newest first."""
+def list_trained(
+    session: Session, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> Sequence[tuple[RunRow, CheckpointRow]]:
+    """The newest `limit` runs that made a policy, each with its checkpoints, the newest first."""
     makers = (RunKind.TRAIN, RunKind.PRETRAIN)
     newest = (
         select(RunRow.id)
         .where(RunRow.kind.in_(makers), select(CheckpointRow).where(CheckpointRow.run_id == RunRow.id).exists())
-        .order_by(RunRow.created_at.desc())
+        .order_by(RunRow.created_at.desc(), RunRow.id.desc())
         .limit(limit)
     )
+    if after is not None:
+        newest = newest.where(tuple_(RunRow.created_at, RunRow.id) < after)
     query = (
         select(RunRow, CheckpointRow)
         .join(CheckpointRow, CheckpointRow.run_id == RunRow.id)
         .where(RunRow.id.in_(newest))
-        .order_by(RunRow.created_at.desc(), CheckpointRow.step.desc())
+        .order_by(RunRow.created_at.desc(), RunRow.id.desc(), CheckpointRow.step.desc())
     )
     return session.execute(query).tuples().all()

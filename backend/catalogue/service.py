@@ -1,0 +1,105 @@
+"""Models that runs can start from, and whether everything that the studio needs is there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.catalogue import repository
+from backend.dependencies import encode_cursor
+from backend.errors import UnavailableError
+from backend.models import CheckpointRow, RunRow
+from backend.schemas.base import FieldProblem, Page
+from backend.schemas.run import Model, Readiness, Version
+from migrations import current_revision, newest_revision
+
+SHIPPED = Model(
+    source="shipped",
+    name="Tiny Show-o",
+    run_id=None,
+    step=None,
+    num_parameters=None,
+    created_at=None,
+    description="The small Show-o inside: 64 x 64 pictures of the small world, good but imperfect",
+)
+
+
+def get_version() -> Version:
+    """What answers."""
+    try:
+        number = version("unmask-studio")
+    except PackageNotFoundError:
+        number = "unknown"
+    return Version(name="unmask-studio", version=number, api="v1", python=platform.python_version())
+
+
+def list_models(session: Session, *, limit: int, after: tuple[datetime, UUID] | None) -> Page[Model]:
+    """The shipped policy, then those of runs, a page being `limit` runs with all of their checkpoints."""
+    found = repository.list_trained(session, limit=limit + 1, after=after)
+    runs = list({row.id: row for row, _ in found}.values())
+    has_more, shown = len(runs) > limit, runs[:limit]
+    models = [SHIPPED] if after is None else []
+    for run in shown:
+        models += _models_of(run, [checkpoint for row, checkpoint in found if row.id == run.id])
+    cursor = encode_cursor(shown[-1].created_at.isoformat(), shown[-1].id) if has_more else None
+    return Page(data=models, has_more=has_more, next_cursor=cursor)
+
+
+def check_readiness(sessions: sessionmaker[Session], data_dir: Path) -> Readiness:
+    """Whether database, migrations and storage are there.
+
+    Raises:
+        UnavailableError: with one problem for each that is not.
+    """
+    checks = {"database": _check_database(sessions), "storage": _check_storage(data_dir)}
+    missing = tuple(FieldProblem(pointer=f"/{name}", message=what) for name, what in checks.items() if what != "ok")
+    if missing:
+        raise UnavailableError("; ".join(f"{each.pointer[1:]}: {each.message}" for each in missing), missing)
+    return Readiness(is_ready=True, checks=checks)
+
+
+def _models_of(run: RunRow, checkpoints: Sequence[CheckpointRow]) -> list[Model]:
+    return [
+        Model(
+            source=f"run:{run.id}@{checkpoint.step}",
+            name=f"{run.name}, step {checkpoint.step}",
+            run_id=run.id,
+            step=checkpoint.step,
+            num_parameters=None,
+            created_at=checkpoint.created_at,
+            description=f"Checkpoint of a {run.kind} run that is {run.status}, {checkpoint.num_bytes / 1e6:.1f} MB",
+        )
+        for checkpoint in checkpoints
+    ]
+
+
+def _check_database(sessions: sessionmaker[Session]) -> str:
+    try:
+        with sessions() as session:
+            session.execute(text("SELECT 1"))
+            current = current_revision(session.connection())
+    except SQLAlchemyError as error:
+        return f"does not answer ({type(error).__name__})"
+    newest = newest_revision()
+    return "ok" if current == newest else f"is at revision {current}, needs {newest}: run `unmask migrate`"
+
+
+def _check_storage(data_dir: Path) -> str:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor, path = tempfile.mkstemp(prefix=".writable.", dir=data_dir)
+        os.close(descriptor)
+        Path(path).unlink()
+    except OSError as error:
+        return f"cannot be written: {error}"
+    return "ok"

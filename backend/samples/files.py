@@ -1,0 +1,81 @@
+"""A sample's files in its run's folder: the picture, the strip of its unmasking frames, the group's trajectories."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from backend.artifacts import RunFolder, run_folder
+from backend.errors import NotFoundError
+from backend.models import GroupRow, SampleRow
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """Reads what belongs to one sample."""
+
+    folder: RunFolder
+    sample: SampleRow
+    group: GroupRow
+
+    def image(self) -> bytes:
+        """The picture, as PNG."""
+        return self._read(self.sample.image_path, "picture")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the group's trajectories; docs/architecture.md names them."""
+        if self.group.trajectory_path is None:
+            raise NotFoundError(f"sample {self.sample.id} has no trajectory: its run did not record it")
+        content = self._read(self.group.trajectory_path, "trajectory")
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def frames(self) -> list[Image.Image]:
+        """The picture decoded after each unmasking step."""
+        content = self._read(self.sample.image_path.replace("samples/", "frames/", 1), "unmasking frames")
+        with Image.open(io.BytesIO(content)) as strip:
+            picture = strip.convert("RGB")
+        # Frames are square and stand side by side, so the strip's own shape says how many there are.
+        side = picture.height
+        return [picture.crop((left, 0, left + side, side)) for left in range(0, picture.width, side)]
+
+    def frame(self, step: int) -> bytes:
+        """The picture decoded after one unmasking step, as PNG."""
+        frames = self.frames()
+        if step >= len(frames):
+            raise NotFoundError(f"there is no unmasking step {step}: the last is {len(frames) - 1}")
+        buffer = io.BytesIO()
+        frames[step].save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def replay(self, kind: Literal["GIF", "WEBP"], *, scale: int, milliseconds: int) -> bytes:
+        """The frames as an animation, enlarged without smoothing; the finished picture stays a while."""
+        frames = self.frames()
+        size = (frames[0].width * scale, frames[0].height * scale)
+        large = [frame.resize(size, Image.Resampling.NEAREST) for frame in frames]
+        durations = [milliseconds] * (len(large) - 1) + [max(milliseconds, 1500)]
+        buffer = io.BytesIO()
+        options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+        large[0].save(
+            buffer, format=kind, save_all=True, append_images=large[1:], duration=durations, loop=0, **options
+        )
+        return buffer.getvalue()
+
+    def _read(self, path: str, what: str) -> bytes:
+        try:
+            return self.folder.read(path)
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"the {what} of sample {self.sample.id} is gone: {path} is missing in the folder of its run"
+            ) from None
+
+
+def files_of(runs_dir: Path, sample: SampleRow, group: GroupRow) -> SampleFiles:
+    """The files of a sample."""
+    return SampleFiles(run_folder(runs_dir, sample.run_id), sample, group)
