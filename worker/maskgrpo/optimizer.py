@@ -118,7 +118,7 @@ class PolicyOptimizer:
             if parameter in self._adamw.state
         }
         parameters = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
-        average = dict(self._average) if self.config.ema_decay else {}
+        average = {name: value.clone() for name, value in self._average.items()} if self.config.ema_decay else {}
         return {"parameters": parameters, "average": average, "moments": moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
