@@ -79,9 +79,7 @@ class Heartbeat:
         began = time.monotonic()  # The lease is counted from before the question: never longer than the database does.
         try:
             with transaction(self._sessions) as session:
-                runs.renew_lease(
-                    session, run_id=self._run_id, attempt=self._attempt, lease_seconds=self._lease_seconds
-                )
+                runs.renew_lease(session, run_id=self._run_id, attempt=self._attempt, lease_seconds=self._lease_seconds)
         except LeaseLostError:
             return self._has_ended.is_set()  # A run that was just finished is no longer held, and that is well.
         except DATABASE_IS_AWAY as error:

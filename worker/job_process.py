@@ -1,7 +1,8 @@
-"""A job in a process group of its own, as its runner sees it: events come out, replies go in, last words stay behind."""
+"""A job in its own process group, as its runner sees it: events come out, replies go in, last words stay behind."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,13 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pydantic import ValidationError
 
 from backend.artifacts import RunFolder
 from backend.runs.repository import Body
-from backend.schemas.config import BaseRunConfig
 from backend.schemas.event import event_body_adapter
 from backend.schemas.run import RequestFlags
 
@@ -37,8 +37,8 @@ _CPU_ENVIRONMENT = {
 class JobProcess:
     """A running `python -m worker.jobs`."""
 
-    def __init__(self, folder: RunFolder, config: BaseRunConfig) -> None:
-        folder.write("config.json", config.model_dump_json(indent=1).encode())
+    def __init__(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
+        folder.write("config.json", json.dumps(config, indent=1).encode())
         self._log_path = folder.path(_LOG)
         with self._log_path.open("ab") as log:
             self._log_start = log.tell()
@@ -103,14 +103,15 @@ class JobProcess:
         return death_notice(self.wait(), tail)
 
 
-def job_environment(config: BaseRunConfig, environment: Mapping[str, str]) -> dict[str, str]:
+def job_environment(config: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
     """What a job's process sees: no addresses of servers, no network for models, and what makes a CPU fast."""
     kept = {name: value for name, value in environment.items() if name not in _SECRETS}
     own = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-    if config.policy.device != "cuda":
+    policy = config.get("policy", {})
+    if policy.get("device") != "cuda":
         own |= _CPU_ENVIRONMENT
-    if config.policy.num_threads:
-        own["OMP_NUM_THREADS"] = str(config.policy.num_threads)
+    if policy.get("num_threads"):
+        own["OMP_NUM_THREADS"] = str(policy["num_threads"])
     return kept | own | {"PYTHONUNBUFFERED": "1"}
 
 

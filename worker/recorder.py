@@ -45,9 +45,7 @@ def record(session: Session, run_id: UUID, attempt: int, body: runs.Body, after_
 
 def _write_rows(session: Session, run_id: UUID, attempt: int, body: runs.Body) -> None:
     if isinstance(body, JobStarted):
-        runs.record_start(
-            session, run_id=run_id, attempt=attempt, from_step=body.from_step, num_steps=body.num_steps
-        )
+        runs.record_start(session, run_id=run_id, attempt=attempt, from_step=body.from_step, num_steps=body.num_steps)
     elif isinstance(body, StepFinished):
         runs.record_step(
             session,

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import Log, StatusChanged
-from worker.jobs import Job, run_job
+from worker.jobs import run_job
 from worker.jobs.pipe import RunnerPipe, die_with_parent
+from worker.jobs.protocol import Job
 
 LOCK_SECONDS = 10.0
 

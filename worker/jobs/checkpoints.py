@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.artifacts import RunFolder, sha256_of, sync_folder
+from backend.artifacts import RunFolder, sha256_of
 from backend.schemas.event import CheckpointSaved
 from worker.jobs.state_files import from_safetensors, join_state, split_state, state_hash, to_safetensors
+from worker.jobs.whole_folder import whole_folder
 
 _MANIFEST = "manifest.json"
 
@@ -54,22 +53,14 @@ def save_checkpoint(
         OSError: when the disk is full or cannot be written; nothing is left behind.
     """
     target = folder.path(checkpoint_path(step))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     tensors, tree = split_state(state)
     hash_of_state = state_hash(tensors, tree)
-    try:
-        temporary.mkdir()
+    with whole_folder(target) as temporary:
         (temporary / "state.safetensors").write_bytes(to_safetensors(tensors))
         (temporary / "state.json").write_text(json.dumps(tree))
         write_policy(temporary / "policy")
         manifest = _manifest(temporary, step, hash_of_state)
         (temporary / _MANIFEST).write_bytes(manifest)
-        _sync_tree(temporary)
-        _replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     num_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     return CheckpointSaved(
         step=step,
@@ -97,7 +88,6 @@ def prune(folder: RunFolder, steps: tuple[int, ...]) -> None:
 
 def newest_whole(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, or None, and a sentence for each newer one that was passed over."""
-    _remove_leftovers(folder)
     problems: list[str] = []
     for step in reversed(saved_steps(folder)):
         try:
@@ -146,31 +136,3 @@ def saved_again(folder: RunFolder, checkpoint: Checkpoint) -> CheckpointSaved:
 def _manifest(root: Path, step: int, hash_of_state: str) -> bytes:
     files = {str(path.relative_to(root)): sha256_of(path) for path in sorted(root.rglob("*")) if path.is_file()}
     return json.dumps({"step": step, "state_hash": hash_of_state, "files": files}, indent=1).encode()
-
-
-def _sync_tree(root: Path) -> None:
-    for path in root.rglob("*"):
-        if path.is_dir():
-            sync_folder(path)
-            continue
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    sync_folder(root)
-
-
-def _replace(temporary: Path, target: Path) -> None:
-    """Renames over a damaged or older one, which steps aside first: a folder cannot be renamed onto a full one."""
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    if target.exists():
-        target.rename(aside)
-    temporary.rename(target)
-    sync_folder(target.parent)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _remove_leftovers(folder: RunFolder) -> None:
-    for path in folder.path("checkpoints").glob(".*.tmp"):
-        shutil.rmtree(path, ignore_errors=True)

@@ -1,8 +1,9 @@
-"""Writes what a step made: pictures, the unmasking frames beside each, and the trajectories. It knows files and tensors."""
+"""Writes what a step made: pictures, unmasking frames, trajectories. It knows files and tensors."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,13 +40,19 @@ class WrittenPictures:
 
     image_paths: tuple[str, ...]
     image_hashes: tuple[str, ...]
-    trajectory_path: str
+    trajectory_path: str | None
 
 
 def write_group(
-    folder: RunFolder, place: Place, policy: Policy, pictures: Tensor, trajectory: Trajectory, transition: str
+    folder: RunFolder,
+    place: Place,
+    policy: Policy,
+    pictures: Tensor,
+    trajectory: Trajectory,
+    transition: str,
+    framed: Sequence[int],
 ) -> WrittenPictures:
-    """Writes a group's pictures, frame strips and trajectories.
+    """Writes a group's pictures and trajectories, and the unmasking frames of some of its samples.
 
     Args:
         folder: the run's folder.
@@ -54,20 +61,27 @@ def write_group(
         pictures: (G, 3, H, W) float32 in [0, 1].
         trajectory: of the G rollouts.
         transition: the definition that `trajectory.log_prob` follows.
+        framed: places in the group of the samples that get frames: to decode all T steps of all would cost more
+            than to train on them.
 
     Raises:
         OSError: when the disk is full or cannot be written.
     """
-    paths, hashes = [], []
-    for index, picture in enumerate(to_bytes(pictures)):
-        path = place.path("samples", f"-{index:02d}.png")
-        hashes.append(folder.write(path, to_png(picture)))
-        paths.append(path)
-    for index, strip in enumerate(frame_strips(policy, trajectory)):
-        folder.write(place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
+    paths, hashes = write_pictures(folder, place, pictures)
+    if framed:
+        rows = torch.tensor(framed, device=trajectory.codes.device)
+        for index, strip in zip(framed, frame_strips(policy, trajectory.index(rows)), strict=True):
+            folder.write(place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
     trajectory_path = place.path("trajectories", ".npz")
     folder.write(trajectory_path, to_npz(trajectory, policy.codebook_size, transition))
-    return WrittenPictures(tuple(paths), tuple(hashes), trajectory_path)
+    return WrittenPictures(paths, hashes, trajectory_path)
+
+
+def write_pictures(folder: RunFolder, place: Place, pictures: Tensor) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Writes (B, 3, H, W) float32 pictures in [0, 1]; gives their paths and hashes."""
+    paths = tuple(place.path("samples", f"-{index:02d}.png") for index in range(len(pictures)))
+    hashes = tuple(folder.write(path, to_png(picture)) for path, picture in zip(paths, to_bytes(pictures), strict=True))
+    return paths, hashes
 
 
 def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
@@ -89,7 +103,7 @@ def to_png(picture: NDArray[np.uint8], num_colours: int | None = None) -> bytes:
 
 @torch.no_grad()
 def frame_strips(policy: Policy, trajectory: Trajectory) -> NDArray[np.uint8]:
-    """(G, H, T*W, 3) uint8: the picture after each unmasking step, side by side, cells that are still masked in grey."""
+    """(G, H, T*W, 3) uint8: the picture after each unmasking step, side by side; what is still masked is grey."""
     num_steps, num_samples, num_tokens = trajectory.drawn.shape
     pictures = policy.decode(trajectory.drawn.reshape(num_steps * num_samples, num_tokens))
     pictures = pictures.unflatten(0, (num_steps, num_samples))

@@ -11,7 +11,7 @@ import threading
 from typing import TextIO
 
 from backend.schemas.run import RequestFlags
-from worker.jobs import Body
+from worker.jobs.protocol import Body
 
 _PR_SET_PDEATHSIG = 1
 

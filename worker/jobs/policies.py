@@ -11,10 +11,12 @@ import torch
 from backend.artifacts import RunFolder
 from backend.schemas.config import PolicyConfig
 from worker.jobs.checkpoints import checkpoint_path
-from worker.showo.loading import SHIPPED_WEIGHTS, load_policy
+from worker.jobs.whole_folder import whole_folder
+from worker.showo.loading import SHIPPED_WEIGHTS, load_policy, save_policy
 from worker.showo.policy import ShowoPolicy
 
 EXPORTED_POLICY = "exports/policy"
+START_POLICY = "start/policy"
 
 _RUN_SOURCE = re.compile(r"run:(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<step>\d+))?")
 
@@ -71,3 +73,30 @@ def prepare_torch(config: PolicyConfig, seed: int) -> None:
     torch.set_num_threads(config.num_threads or len(os.sched_getaffinity(0)))
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     torch.manual_seed(seed)
+
+
+def keep_start(config: PolicyConfig, folder: RunFolder) -> None:
+    """Copies the policy that a run starts from into its folder, once: the source may change or go while it trains."""
+    start = folder.path(START_POLICY)
+    if not start.is_dir():
+        write_policy(load(config, folder), start)
+
+
+def load_start(config: PolicyConfig, folder: RunFolder) -> ShowoPolicy:
+    """The policy that a run started from."""
+    return load_policy(folder.path(START_POLICY), device_of(config))
+
+
+def export_policy(policy: ShowoPolicy, folder: RunFolder) -> None:
+    """Writes the run's final policy, which other runs and other programs load."""
+    write_policy(policy, folder.path(EXPORTED_POLICY))
+
+
+def write_policy(policy: ShowoPolicy, path: Path) -> None:
+    """Writes a model folder in Show-o's published format, whole or not at all, in the place of an earlier one.
+
+    Raises:
+        OSError: when the disk is full or cannot be written; nothing is left behind.
+    """
+    with whole_folder(path) as temporary:
+        save_policy(policy, temporary)

@@ -1,4 +1,4 @@
-"""Turns nested state (tensors in dicts, lists, tuples, numbers, texts) into a safetensors file and a JSON tree, and back.
+"""Turns nested state (tensors in containers, numbers, texts) into a safetensors file and a JSON tree, and back.
 
 Nothing is pickled, so a file from a stranger can hold wrong numbers at worst. It knows no run and no folder.
 """

@@ -1,0 +1,62 @@
+"""The sample job: pictures for prompts and seeds, with their unmasking trajectories."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from backend.artifacts import RunFolder
+from backend.schemas.config import SampleConfig
+from backend.schemas.event import SamplesMade, StepFinished
+from backend.schemas.run import RunStatus
+from worker.jobs.policies import load, prepare_torch
+from worker.jobs.progress import read_progress, write_progress
+from worker.jobs.prompts import CaptionSource, heldout_captions
+from worker.jobs.protocol import Job, outcome_of
+from worker.jobs.records import GroupLabel, number
+from worker.jobs.showing import show, store_shown
+from worker.jobs.start import job_started
+
+_PICTURES_A_BATCH = 32
+
+
+def sample(config: SampleConfig, folder: RunFolder) -> Job:
+    """Makes the pictures batch by batch; one step is one batch."""
+    prepare_torch(config.policy, config.seed)
+    prompts = _prompts(config)
+    policy = load(config.policy, folder)
+    seeds = tuple(range(config.seed, config.seed + config.samples_per_prompt))
+    size = max(1, _PICTURES_A_BATCH // len(seeds))
+    num_steps = math.ceil(len(prompts) / size)
+    done, _ = read_progress(folder)
+    flags = yield job_started(done, num_steps, policy.device)
+    for step in range(done + 1, num_steps + 1):
+        if outcome := outcome_of(flags):
+            return outcome
+        started = time.monotonic()
+        start = (step - 1) * size
+        part = prompts[start : start + size]
+        shown = show(policy, part, [seeds] * len(part), config.sampling)
+        groups = tuple(
+            store_shown(
+                folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "sample", range(len(seeds))
+            )
+            for index, each in enumerate(shown, start)
+        )
+        rewards = [float(each.rewards.total.mean()) for each in shown]
+        metrics = {"reward": number(sum(rewards) / len(rewards))}
+        yield StepFinished(step=step, num_steps=num_steps, metrics=metrics, seconds=time.monotonic() - started)
+        num_done = (start + len(part)) * len(seeds)
+        flags = yield SamplesMade(
+            step=step, purpose="sample", groups=groups, num_done=num_done, num_total=len(prompts) * len(seeds)
+        )
+        write_progress(folder, step, {})
+    return RunStatus.SUCCEEDED
+
+
+def _prompts(config: SampleConfig) -> list[str]:
+    if config.prompts.texts:
+        return list(config.prompts.texts)
+    if config.prompts.split.value == "heldout" and not config.prompts.tasks:
+        return [caption.text for caption in heldout_captions(config.num_prompts, "num_prompts")]
+    return CaptionSource(config.prompts, config.seed).next_prompts(config.num_prompts)

@@ -1,0 +1,114 @@
+"""The worker process: one Celery task, and a thread that tells who is here and finds lost and forgotten runs.
+
+Celery carries run ids only, in a pool of threads: the jobs are processes of their own, so nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from functools import cache
+from uuid import UUID
+
+import psutil
+import structlog
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend import queue
+from backend.catalogue import repository as catalogue
+from backend.db import build_engine, build_sessions, database_url, transaction
+from backend.runs import repository as runs
+from backend.settings import get_settings
+from worker.heartbeat import DATABASE_IS_AWAY
+from worker.runner import Runner
+
+WORKER_NAME = f"{socket.gethostname()}-{os.getpid()}"
+
+_log = structlog.get_logger(__name__)
+_is_stopping = threading.Event()
+
+
+@cache
+def _sessions() -> sessionmaker[Session]:
+    return build_sessions(build_engine(database_url(get_settings()), pool_size=4))
+
+
+@cache
+def _runner() -> Runner:
+    return Runner(_sessions(), get_settings(), WORKER_NAME)
+
+
+@queue.celery_app.task(name=queue.EXECUTE_RUN)  # type: ignore[untyped-decorator]
+def execute_run(run_id: str) -> None:
+    """Performs a run; a message that comes twice, or too late, does nothing. A database that is away ends in a retry by
+    `requeue_lost_runs`: the run's row stays queued."""
+    try:
+        _runner().execute(UUID(run_id))
+    except DATABASE_IS_AWAY as error:
+        _log.warning("the database is away, the run waits", run_id=run_id, error=str(error))
+
+
+def requeue_lost_runs(sessions: sessionmaker[Session]) -> None:
+    """Queues the runs whose workers fell silent, and sends the messages that never arrived or may be lost."""
+    with transaction(sessions) as session:
+        runs.requeue_lost(session)
+        unsent = runs.list_unsent(session)
+    for run_id in unsent:
+        if not queue.send(run_id):
+            return
+        with transaction(sessions) as session:
+            runs.mark_sent(session, run_id=run_id)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def start_watch(**_: object) -> None:
+    """Begins to watch once the worker takes messages."""
+    threading.Thread(target=_watch, name="watch", daemon=True).start()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def let_go(**_: object) -> None:
+    """Ends the job in hand, so that its run is queued again at once and another worker goes on with it."""
+    _is_stopping.set()
+    _runner().stop()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def say_goodbye(**_: object) -> None:
+    """Takes the worker off the list."""
+    try:
+        with transaction(_sessions()) as session:
+            catalogue.forget_worker(session, name=WORKER_NAME)
+    except DATABASE_IS_AWAY as error:
+        _log.warning("the database is away, the worker leaves without a word", error=str(error))
+
+
+def _watch() -> None:
+    settings = get_settings()
+    pause = min(settings.heartbeat_seconds, settings.requeue_seconds)
+    is_first, waited = True, 0.0
+    while not _is_stopping.is_set():
+        try:
+            _tell_where_we_are(_sessions())
+            if is_first or waited >= settings.requeue_seconds:
+                requeue_lost_runs(_sessions())
+                is_first, waited = False, 0.0
+        except DATABASE_IS_AWAY as error:
+            _log.warning("the database is away", error=str(error))
+        waited += pause
+        _is_stopping.wait(pause)
+
+
+def _tell_where_we_are(sessions: sessionmaker[Session]) -> None:
+    with transaction(sessions) as session:
+        catalogue.hear_from_worker(
+            session,
+            name=WORKER_NAME,
+            run_id=_runner().run_id,
+            device="cuda" if shutil.which("nvidia-smi") else "cpu",
+            num_cores=len(os.sched_getaffinity(0)),
+            memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        )
