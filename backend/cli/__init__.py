@@ -1,0 +1,62 @@
+"""`unmask`: the command line. It speaks to a running studio through backend.client alone, but for `up` and `migrate`.
+
+Exit codes: 0 done, 1 the run failed, 2 refused or misused. Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from backend.cli.catalogue_commands import models, recipes
+from backend.cli.output import show_error
+from backend.cli.picture_commands import evaluate, sample
+from backend.cli.run_commands import run_app
+from backend.cli.studio_commands import migrate, openapi, up, version
+from backend.errors import StudioError
+
+REFUSED = 2
+
+app = typer.Typer(
+    name="unmask",
+    help="Unmask Studio: reinforcement learning of masked text-to-image models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (up, migrate, sample, evaluate, models, recipes, openapi, version):
+    app.command()(command)
+app.add_typer(run_app, name="run")
+
+
+@app.callback()
+def choose_studio(
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="UNMASK_URL", help="The studio to speak to; empty = the one that runs on DATA_DIR"),
+    ] = None,
+) -> None:
+    """Remembers which studio the command speaks to."""
+    context.obj = url
+
+
+def main() -> None:
+    """The entry point: a person's mistake is one line on stderr and exit code 2, never a traceback."""
+    try:
+        app()
+    except StudioError as error:
+        show_error(error)
+    except ValidationError as error:
+        show_error(StudioError("; ".join(_in_words(problem) for problem in error.errors())))
+    sys.exit(REFUSED)
+
+
+def _in_words(problem: object) -> str:
+    assert isinstance(problem, dict)
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])

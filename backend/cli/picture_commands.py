@@ -1,0 +1,162 @@
+"""`unmask sample` and `unmask evaluate`: pictures of prompts, and mini-GenEval, as runs that are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.markup import escape
+
+from backend.cli.configuration import checked
+from backend.cli.follow import FAILED, SUCCEEDED, follow
+from backend.cli.output import AsJSON, number_text, print_json, print_table
+from backend.cli.studio import LARGEST_PAGE, all_items, connect
+from backend.client import StudioClient
+from backend.errors import MalformedError
+from backend.schemas.event import Event, ScoreMeasured
+from backend.schemas.run import Run, RunCreate, RunStatus
+from backend.schemas.sample import Group
+
+Steps = Annotated[int, typer.Option("--steps", min=1, max=256, help="Unmasking steps a picture")]
+Guidance = Annotated[float, typer.Option("--guidance", min=0, max=30, help="Classifier-free guidance; 0 = none")]
+Seed = Annotated[int, typer.Option(min=0, help="The only source of chance")]
+
+
+def sample(
+    context: typer.Context,
+    prompts: Annotated[list[str], typer.Argument(help="What to show")],
+    policy: Annotated[str, typer.Option(help="shipped, a folder, run:<id> or run:<id>@<step>")] = "shipped",
+    num: Annotated[int, typer.Option(min=1, max=1000, help="Pictures a prompt")] = 4,
+    seed: Seed = 7,
+    steps: Steps = 16,
+    guidance: Guidance = 0.0,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="Write the pictures to this folder")] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Make pictures of prompts."""
+    client = connect(context)
+    values = {
+        "kind": "sample",
+        "seed": seed,
+        "policy": {"source": policy},
+        "prompts": {"texts": prompts},
+        "num_prompts": len(prompts),
+        "samples_per_prompt": num,
+        "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
+    }
+    run = client.create_run(RunCreate(config=checked(values)))
+    code = _follow_quietly(client, run, as_json=as_json)
+    if code != SUCCEEDED:
+        raise typer.Exit(code)
+    groups = _groups_of(client, run)
+    paths = {} if out_dir is None else _write_pictures(client, groups, out_dir)
+    _tell_pictures(run, groups, paths, as_json=as_json)
+
+
+def evaluate(
+    context: typer.Context,
+    policy: Annotated[str, typer.Argument(help="shipped, a folder, run:<id> or run:<id>@<step>")],
+    base: Annotated[
+        str | None, typer.Option(help="The policy compared against, on the same captions and seeds")
+    ] = None,
+    num_prompts: Annotated[int, typer.Option(min=6, help="Distinct held-out captions")] = 500,
+    num: Annotated[int, typer.Option(min=1, max=64, help="Pictures a caption")] = 2,
+    seed: Seed = 7,
+    steps: Steps = 16,
+    guidance: Guidance = 0.0,
+    as_json: AsJSON = False,
+) -> None:
+    """Measure mini-GenEval on held-out captions."""
+    client = connect(context)
+    values = {
+        "kind": "evaluate",
+        "seed": seed,
+        "policy": {"source": policy},
+        "base": None if base is None else {"source": base},
+        "num_prompts": num_prompts,
+        "samples_per_prompt": num,
+        "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
+    }
+    run = client.create_run(RunCreate(config=checked(values)))
+    scores: list[ScoreMeasured] = []
+
+    def keep(event: Event) -> None:
+        if isinstance(event.body, ScoreMeasured):
+            scores.append(event.body)
+
+    code = _follow_quietly(client, run, as_json=as_json, keep=keep)
+    if code != SUCCEEDED:
+        raise typer.Exit(code)
+    if as_json:
+        print_json({"run_id": str(run.id), "scores": [score.model_dump(mode="json") for score in scores]})
+    else:
+        _print_scores(scores)
+
+
+def _print_scores(scores: list[ScoreMeasured]) -> None:
+    rows = []
+    for score in scores:
+        for name, value in score.values.items():
+            low, high = score.intervals.get(name, (None, None))
+            interval = "" if low is None else f"[{number_text(low)}, {number_text(high)}]"
+            rows.append((score.policy, name, number_text(value), interval))
+    print_table(("policy", "score", "value", "95 %"), rows, "The run reported no scores.")
+
+
+def _follow_quietly(
+    client: StudioClient, run: Run, *, as_json: bool, keep: Callable[[Event], None] = lambda event: None
+) -> int:
+    """Follows a run; with --json its result alone is printed, so events are only kept."""
+    if not as_json:
+        return follow(client, run, as_json=False, on_event=keep)
+    for event in client.watch(run.id):
+        keep(event)
+    ended = client.get_run(run.id)
+    if ended.status is RunStatus.SUCCEEDED:
+        return SUCCEEDED
+    print_json(ended)
+    return FAILED
+
+
+def _groups_of(client: StudioClient, run: Run) -> list[Group]:
+    steps = sorted({each.step for each in client.list_group_steps(run.id)})
+    return [group for step in steps for group in _groups_at(client, run, step)]
+
+
+def _groups_at(client: StudioClient, run: Run, step: int) -> list[Group]:
+    return all_items(
+        lambda after: client.list_groups(run.id, step=step, limit=LARGEST_PAGE, after=after), at_most=100_000
+    )
+
+
+def _write_pictures(client: StudioClient, groups: list[Group], folder: Path) -> dict[UUID, Path]:
+    """Writes each picture as prompt number and seed; MalformedError where the folder cannot be written."""
+    paths: dict[UUID, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, group in enumerate(groups):
+            for sample in group.samples:
+                paths[sample.id] = folder / f"{number:03}-seed-{sample.seed}.png"
+                paths[sample.id].write_bytes(client.get_image(sample.id))
+    except OSError as error:
+        raise MalformedError(f"the pictures cannot be written to {folder}: {error.strerror}") from error
+    return paths
+
+
+def _tell_pictures(run: Run, groups: list[Group], paths: dict[UUID, Path], *, as_json: bool) -> None:
+    samples = [sample for group in groups for sample in group.samples]
+    if as_json:
+        listed = [
+            sample.model_dump(mode="json") | ({"path": str(paths[sample.id])} if sample.id in paths else {})
+            for sample in samples
+        ]
+        print_json({"run_id": str(run.id), "samples": listed})
+        return
+    rows = [
+        (escape(each.prompt), str(each.seed), number_text(each.reward), str(paths.get(each.id, each.id)))
+        for each in samples
+    ]
+    print_table(("prompt", "seed", "reward", "file" if paths else "sample"), rows, "The run made no pictures.")

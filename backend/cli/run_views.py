@@ -1,0 +1,82 @@
+"""Runs and groups as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+from rich.markup import escape
+
+from backend.cli.output import age_text, duration_text, number_text, out, print_table, status_text
+from backend.schemas.run import Run
+from backend.schemas.sample import Group
+
+_ASKED = {
+    "is_cancel_requested": "cancel asked",
+    "is_pause_requested": "pause asked",
+    "is_save_requested": "save asked",
+    "is_sample_requested": "pictures asked",
+}
+
+
+def progress_text(run: Run) -> str:
+    """The step, and of how many."""
+    return f"{run.step}/{run.num_steps}" if run.num_steps else str(run.step)
+
+
+def line_of(run: Run) -> str:
+    """A run in one line."""
+    asked = [words for flag, words in _ASKED.items() if getattr(run.flags, flag)]
+    remark = f" ({', '.join(asked)})" if asked else ""
+    return f"{run.id}  {escape(run.name)}  {status_text(run.status)}  step {progress_text(run)}{remark}"
+
+
+def print_runs(runs: Sequence[Run]) -> None:
+    """A table of runs."""
+    rows = [
+        (
+            str(run.id),
+            escape(run.name),
+            run.kind.value,
+            status_text(run.status),
+            progress_text(run),
+            number_text(run.latest_metrics.get("reward")),
+            age_text(run.created_at),
+        )
+        for run in runs
+    ]
+    columns = ("id", "name", "kind", "status", "step", "reward", "created")
+    print_table(columns, rows, "No runs. Create one: unmask run create tiny-shapes --watch")
+
+
+def print_run(run: Run) -> None:
+    """All that a person wants to know of one run."""
+    console = out()
+    console.print(line_of(run))
+    console.print(f"  kind {run.kind.value}, attempt {run.attempt}, created {age_text(run.created_at)}", end="")
+    console.print(f", {duration_text(run.eta_seconds)} to go" if run.eta_seconds is not None else "")
+    if run.error:
+        console.print(f"  [red]error[/]: {escape(run.error)}")
+    if run.latest_metrics:
+        rows = [(escape(name), number_text(value)) for name, value in sorted(run.latest_metrics.items())]
+        print_table(("metric", "latest"), rows, "")
+    console.print(escape(yaml.safe_dump(run.config.model_dump(mode="json"), sort_keys=False)), end="")
+
+
+def print_groups(groups: Sequence[Group]) -> None:
+    """A table of groups."""
+    rows = [
+        (
+            str(group.step),
+            str(group.index),
+            escape(group.prompt),
+            number_text(group.mean_reward),
+            number_text(group.reward_std),
+            "kept" if group.is_kept else "filtered",
+            escape(group.reason),
+            " ".join(number_text(sample.reward) for sample in group.samples),
+        )
+        for group in groups
+    ]
+    columns = ("step", "group", "prompt", "mean", "spread", "", "why", "rewards, best first")
+    print_table(columns, rows, "No groups are stored for this step.")
