@@ -1,4 +1,4 @@
-"""The typed REST client, one method a route: the only door for pages and command line. Raises the classes of `errors`."""
+"""The typed REST client, one method a route: the only door for pages and command line. Raises what `errors` has."""
 
 from __future__ import annotations
 
@@ -11,18 +11,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from backend.errors import (
-    ConflictError,
-    ForbiddenError,
-    InternalError,
-    MalformedError,
-    MisdirectedError,
-    NotFoundError,
-    OutdatedError,
-    StudioError,
-    TooLargeError,
-    UnavailableError,
-)
+from backend.errors import StudioError, UnavailableError, error_class
 from backend.schemas.base import Page, Problem
 from backend.schemas.config import RunKind
 from backend.schemas.event import Event, StatusChanged
@@ -47,20 +36,6 @@ from backend.schemas.sample import Group, GroupStep, Sample, Trajectory
 Wire = TypeVar("Wire", bound=BaseModel)
 RunID = UUID | str
 
-_ERRORS: dict[int, type[StudioError]] = {
-    kind.status: kind
-    for kind in (
-        ConflictError,
-        ForbiddenError,
-        InternalError,
-        MalformedError,
-        MisdirectedError,
-        NotFoundError,
-        OutdatedError,
-        TooLargeError,
-        UnavailableError,
-    )
-}
 # The server pings every 15 s: a stream that is silent for three times as long is dead.
 _SILENCE_SECONDS = 45.0
 
@@ -272,7 +247,7 @@ class StudioClient:
         except httpx.TransportError as error:
             raise self._away(error) from error
 
-    def _get(self, kind: type[Wire], path: str, **params: Any) -> Wire:
+    def _get(self, kind: type[Wire], path: str, /, **params: Any) -> Wire:
         given = {name: value for name, value in params.items() if value is not None}
         return kind.model_validate_json(self._send("GET", path, params=given).content)
 
@@ -308,4 +283,4 @@ def _raise_problem(response: httpx.Response) -> None:
     except ValidationError:
         kind = UnavailableError if response.status_code >= 500 else StudioError
         raise kind(f"{response.request.url} answered {response.status_code} without a reason") from None
-    raise _ERRORS.get(problem.status, StudioError)(problem.detail, tuple(problem.errors))
+    raise error_class(problem.status)(problem.detail, tuple(problem.errors))
