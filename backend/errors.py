@@ -92,3 +92,8 @@ class UnavailableError(StudioError):
 
 class LeaseLostError(Exception):
     """An attempt no longer holds its run: it must end and write nothing more."""
+
+
+def error_class(status: int) -> type[StudioError]:
+    """The class that a problem's status stands for."""
+    return next((kind for kind in StudioError.__subclasses__() if kind.status == status), StudioError)

@@ -8,19 +8,24 @@ from uuid import UUID
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from backend.settings import get_settings
+from backend.settings import Settings, get_settings
 
 EXECUTE_RUN = "worker.tasks.execute_run"
 QUEUE = "runs"
+DEFAULT_BROKER = "redis://127.0.0.1:6379/0"
 
 log = logging.getLogger(__name__)
 
 
-def _build() -> Celery:
-    settings = get_settings()
+def _broker_url(settings: Settings) -> str:
+    return settings.broker_url.get_secret_value() if settings.broker_url else DEFAULT_BROKER
+
+
+def build_celery(broker_url: str) -> Celery:
+    """The Celery app on a broker. Nothing is connected before the first message."""
     app = Celery("unmask")
     app.conf.update(
-        broker_url=settings.broker_url.get_secret_value() if settings.broker_url else "redis://127.0.0.1:6379/0",
+        broker_url=broker_url,
         task_default_queue=QUEUE,
         task_ignore_result=True,
         # A message is acknowledged before the run is executed: a lost run is found by its lease, not by redelivery.
@@ -37,7 +42,7 @@ def _build() -> Celery:
     return app
 
 
-celery_app = _build()
+celery_app = build_celery(_broker_url(get_settings()))
 
 
 def send(run_id: UUID) -> bool:

@@ -32,7 +32,10 @@ Step = Annotated[int | None, Query(ge=0, le=MAX_INTEGER, description="Empty = th
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="Answers 304 when it is the same")]
 Scale = Annotated[int, Query(ge=1, le=16, description="Pixels a pixel")]
 Milliseconds = Annotated[int, Query(ge=20, le=5000, description="Time a frame")]
-PNG_ANSWER: dict[int | str, dict[str, Any]] = {200: {"description": "A picture", "content": {"image/png": {}}}, 304: {"description": "The same"}}
+PNG_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A picture", "content": {"image/png": {}}},
+    304: {"description": "The same"},
+}
 
 
 def get_files(session: SessionDep, runs_dir: RunsDirDep, sample_id: UUID) -> SampleFiles:
