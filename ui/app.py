@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,19 +32,19 @@ class Pages:
         self.failure: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; unknown API paths are left to the app's own error handler."""
-        if scope["type"] == "http" and scope["path"].startswith("/api/"):
-            raise HTTPException(404, f"{scope['path']} is no path of this API: see /api/v1/openapi.json")
+        """Answers one request."""
         if self.app is not None:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._waiting()(scope, receive, send)
+            await self._waiting(scope["path"])(scope, receive, send)
 
-    def _waiting(self) -> Response:
+    def _waiting(self, path: str) -> Response:
+        if "." in path or path.startswith("/gradio_api"):
+            return Response("the pages are starting", status_code=503, headers={"Retry-After": "1"})
         page = WAITING_PAGE.read_text()
         if self.failure is not None:
             page = page.replace("<!-- failure -->", "<p class=failure>The pages could not start. See the log.</p>")
-        return HTMLResponse(page, status_code=503, headers={"Retry-After": "1", "Cache-Control": "no-store"})
+        return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
 
 def build_pages() -> FastAPI:

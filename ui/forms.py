@@ -15,6 +15,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+# Thousands are set apart by a space at which no line breaks.
+NARROW_SPACE = "\u202f"
+
 FormValue = bool | int | float | str | None
 
 
@@ -48,7 +51,8 @@ class FormField:
     def hint(self) -> str:
         """The help with bounds and unit, as it stands under the input."""
         bounds = " to ".join(part for part in (self.low, self.high) if part)
-        facts = [part for part in (bounds, "may be empty" if self.is_optional else "") if part]
+        measured = f"{bounds} {self.unit}".strip()
+        facts = [part for part in (measured, "may be empty" if self.is_optional else "") if part]
         return f"{self.help} {'; '.join(facts).capitalize()}." if facts else self.help
 
 
@@ -235,11 +239,11 @@ def _bounds(info: FieldInfo, kind: FieldKind) -> tuple[str, str]:
     low = high = ""
     for item in info.metadata:
         if isinstance(item, Ge):
-            low = f"{item.ge:,}".replace(",", " ")
+            low = f"{item.ge:,}".replace(",", NARROW_SPACE)
         elif isinstance(item, Gt):
             low = f"more than {item.gt:g}"
         elif isinstance(item, Le):
-            high = f"{item.le:,}".replace(",", " ")
+            high = f"{item.le:,}".replace(",", NARROW_SPACE)
         elif isinstance(item, Lt):
             high = f"less than {item.lt:g}"
     return low, high

@@ -62,7 +62,9 @@ def test_a_changed_input_of_training_reaches_the_model_and_comes_back(field: For
     values[field.path] = changed = another_value(field, values[field.path])
     if field.path.startswith("rewards.") and field.path.endswith(".weight"):
         slot = int(field.path.split(".")[1])
-        values.update({f"rewards.{place}.name": name.value for place, name in zip(range(slot + 1), RewardName, strict=False)})
+        values.update(
+            {f"rewards.{place}.name": name.value for place, name in zip(range(slot + 1), RewardName, strict=False)}
+        )
     config = TrainConfig.model_validate(data_from(TrainConfig, values))
     back = values_of(config)
     if field.path.startswith("rewards.") and field.path.endswith(".name"):
@@ -81,7 +83,9 @@ TRAIN_DATA = st.fixed_dictionaries(
             max_size=4,
             unique_by=lambda reward: reward["name"],
         ),
-        "prompts": st.fixed_dictionaries({"texts": st.lists(st.text("ab c", min_size=1).filter(str.strip), max_size=3)}),
+        "prompts": st.fixed_dictionaries(
+            {"texts": st.lists(st.text("ab c", min_size=1).filter(str.strip), max_size=3)}
+        ),
         "optimizer": st.fixed_dictionaries(
             {
                 "learning_rate": st.floats(1e-9, 1),
@@ -113,7 +117,7 @@ def test_an_optional_part_is_absent_until_it_is_set() -> None:
 def test_titles_help_bounds_and_units_come_from_the_schema() -> None:
     fields = {field.path: field for field in fields_of(TrainConfig)}
     steps = fields["num_steps"]
-    assert (steps.title, steps.unit, steps.low, steps.high) == ("Training steps", "steps", "1", "1 000 000")
+    assert (steps.title, steps.unit, steps.low, steps.high) == ("Training steps", "steps", "1", "1\u202f000\u202f000")
     assert fields["grpo.clip_low"].low == "more than 0"
     assert fields["grpo.transition"].choices == ("candidate_1", "candidate_2", "autoregressive")
     assert fields["optimizer.decay_steps"].is_optional

@@ -12,6 +12,7 @@ export class ApiError extends Error {
 }
 
 const ROOT = "/api/v1";
+const FINAL = ["succeeded", "failed", "cancelled"];
 
 async function call(method, path, body) {
   let response;
@@ -35,6 +36,17 @@ export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body ?? {});
 export const verb = (run, name) => call("POST", `/runs/${run}/${name}`);
 
+/** All items of a paged list. */
+export async function getAll(path, parameters = {}) {
+  const items = [];
+  for (let after = null; ;) {
+    const page = await get(query(path, { limit: 100, ...parameters, after }));
+    items.push(...page.data);
+    if (!page.has_more) return items;
+    after = page.next_cursor;
+  }
+}
+
 export function query(path, parameters) {
   const pairs = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
   return pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path;
@@ -44,7 +56,7 @@ export function query(path, parameters) {
  * Follows a run's events from `after` on, without polling: the stream is closed while the tab is hidden and taken up
  * again at the last event seen. `onEvent(event)`, `onState("live" | "lost" | "ended")`. Returns a function that stops.
  */
-export function follow(run, after, onEvent, onState = () => {}) {
+export function follow(run_id, after, onEvent, onState = () => {}) {
   let last = after, source = null, isStopped = false, wait = 1000, timer = 0;
 
   const close = () => { source?.close(); source = null; clearTimeout(timer); };
@@ -54,24 +66,29 @@ export function follow(run, after, onEvent, onState = () => {}) {
     if (event.seq <= last) return;
     last = event.seq;
     onEvent(event);
-    if (event.body.type === "status" && ["succeeded", "failed", "cancelled"].includes(event.body.status)) {
+    if (event.body.type === "status" && FINAL.includes(event.body.status)) {
       onState("ended");
       stop();
     }
   };
+  // The browser gives up on a refused stream: either the run is over and all is told, or the studio is away for a while.
+  const again = async () => {
+    const run = await get(`/runs/${run_id}`).catch(() => null);
+    if (run && FINAL.includes(run.status) && last >= run.num_events) { onState("ended"); stop(); return; }
+    if (!run) onState("lost");
+    timer = setTimeout(open, wait);
+    wait = Math.min(wait * 2, 30000);
+  };
   const open = () => {
     if (isStopped || source || document.hidden) return;
-    source = new EventSource(`${ROOT}/runs/${run}/events/stream?after=${last}`);
+    source = new EventSource(`${ROOT}/runs/${run_id}/events/stream?after=${last}`);
     source.onopen = () => { wait = 1000; onState("live"); };
     source.onmessage = take;
-    for (const type of ["status", "started", "step", "checkpoint", "samples", "score", "alarm", "log"]) source.addEventListener(type, take);
     source.onerror = () => {
       if (isStopped) return;
-      onState("lost");
-      if (source?.readyState !== EventSource.CLOSED) return;
+      if (source?.readyState !== EventSource.CLOSED) return onState("lost");
       close();
-      timer = setTimeout(open, wait);
-      wait = Math.min(wait * 2, 30000);
+      again();
     };
   };
   const toggle = () => (document.hidden ? close() : open());

@@ -12,7 +12,7 @@ export function rewardColour(name) {
   return `var(--u-series-${SPARE[sum % SPARE.length]})`;
 }
 
-const POLICIES = { base: "base policy", probe: "held-out probe", sample_now: "sample now" };
+const PURPOSES = { probe: "held-out probe", sample_now: "sample now" };
 
 export function tile(sample, { isCurrent = false } = {}) {
   const advantage = sample.advantage, kind = advantage > 0 ? "u-up" : advantage < 0 ? "u-down" : "u-muted";
@@ -34,9 +34,19 @@ export function groupRow(group, { currentId = null } = {}) {
   return h("article", { class: `u-group${group.is_kept ? "" : " dropped"}`, "aria-label": group.prompt },
     h("div", { class: "u-group-head" }, h("span", { class: "prompt" }, `“${group.prompt}”`),
       h("span", { class: "u-small u-muted" }, facts.join(" · ")),
+      group.purpose in PURPOSES ? h("span", { class: "u-tag" }, PURPOSES[group.purpose]) : null,
       group.task ? h("span", { class: "u-tag" }, group.task.replaceAll("_", " ")) : null,
-      group.policy in POLICIES ? h("span", { class: "u-tag" }, POLICIES[group.policy]) : null, note),
+      group.policy === "base" ? h("span", { class: "u-tag" }, "base policy") : null, note),
     h("div", { class: "u-tiles" }, ...group.samples.map((sample) => tile(sample, { isCurrent: sample.id === currentId }))));
+}
+
+/** Groups one under the other; those of a single picture stand side by side under what they were made for. */
+export function groupRows(groups) {
+  const many = groups.filter((group) => group.samples.length > 1), single = groups.filter((group) => group.samples.length === 1);
+  const kinds = [...new Set(single.map((group) => `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`))];
+  const title = (group) => `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`;
+  return [...many.map((group) => groupRow(group)), ...kinds.map((kind) => h("section", { class: "u-group" }, h("div", { class: "u-group-head" }, h("h2", {}, kind)),
+    h("div", { class: "u-tiles" }, ...single.filter((group) => title(group) === kind).map((group) => h("figure", { class: "u-single" }, tile(group.samples[0]), h("figcaption", { class: "u-small u-muted" }, group.prompt))))))];
 }
 
 /** The key to the small bars under the pictures. */

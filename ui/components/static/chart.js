@@ -49,7 +49,7 @@ const LEFT = 44, TOP = 8, BOTTOM = 20;
  * A chart of `series: [{ key, label, colour, band?: key, dots?: bool }]`. `unit` names the vertical axis; `why` is said
  * where there is nothing to draw. `low` and `high` widen the vertical range. Returns the element.
  */
-export function lineChart(points, { series, unit = "", height = 200, low = null, high = null, why = "Nothing measured yet.", label, end = 56, legend = true }) {
+export function lineChart(points, { series, unit = "", height = 200, low = null, high = null, why = "Nothing measured yet.", label, end = 64, legend = true }) {
   const plot = h("div", { class: "u-chart", role: "img", "aria-label": label });
   const keys = h("div", { class: "u-legend" });
   const root = h("div", { class: "u-stack tight" }, legend ? keys : null, plot);

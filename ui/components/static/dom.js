@@ -61,7 +61,7 @@ export function empty(title, text, ...actions) {
 export function failure(error, retry = null) {
   const id = error.requestId ? h("p", { class: "u-small u-muted" }, `Request ${error.requestId}`) : null;
   const again = retry ? h("button", { class: "u-btn", type: "button", onclick: retry }, "Try again") : null;
-  return h("div", { class: "u-note error", role: "alert" }, h("strong", {}, error.title ?? "Something went wrong"),
+  return h("div", { class: "u-note u-error", role: "alert" }, h("strong", {}, error.title ?? "Something went wrong"),
     h("p", {}, error.message), ...(error.problems ?? []).map((item) => h("p", {}, `${item.pointer}: ${item.message}`)), id, again);
 }
 

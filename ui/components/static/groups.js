@@ -1,15 +1,15 @@
 // All groups of one step of a run: a slider over the stored steps, and a board a prompt.
-import { follow, get, query as url } from "./api.js";
+import { follow, get, getAll } from "./api.js";
 import { empty, failure, h, query, show, titled } from "./dom.js";
 import { plural } from "./format.js";
-import { groupRow, rewardKey } from "./board.js";
+import { groupRows, rewardKey } from "./board.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, fetchRun, runName } from "./runs_shared.js";
 
 export async function mount(root) {
   const id = query("run");
   titled("Groups");
-  if (!id) return show(root, empty("Groups of which run?", "Open a run and choose its board.", h("a", { class: "u-btn main", href: "/runs" }, "All runs")));
+  if (!id) return show(root, empty("Groups of which run?", "Open a run and choose its board.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
   try {
     const run = await fetchRun(id);
     const answer = await get(`/runs/${run.id}/groups/steps`);
@@ -17,14 +17,14 @@ export async function mount(root) {
   } catch (error) { show(root, failure(error, () => mount(root))); }
 }
 
-const stepsOf = (answer) => (answer.data ?? answer.steps ?? answer).map((item) => item.step ?? item);
+const stepsOf = (answer) => [...new Set(answer.map((item) => item.step))];
 
 function open(root, run, steps) {
   titled(`Groups of ${runName(run)}`);
   const state = { steps, step: steps.includes(Number(query("step"))) && query("step") !== null ? Number(query("step")) : steps.at(-1), show: "" };
   const body = h("div", { class: "u-card u-walls" }), slider = h("input", { class: "u-range", type: "range", min: 0, "aria-label": "training step" }), at = h("strong", {}), count = h("span", { class: "u-small u-muted" });
   const choose = h("select", { class: "u-select", "aria-label": "which groups", onchange: () => { state.show = choose.value; draw(); } },
-    ...[["", "All groups"], ["kept", "Kept"], ["dropped", "Filtered"], ["policy", "Training"], ["probe", "Probe"], ["base", "Base"]].map(([value, label]) => h("option", { value }, label)));
+    ...[["", "All groups"], ["kept", "Kept"], ["dropped", "Filtered"], ["train", "Training"], ["probe", "Held-out probe"], ["sample_now", "Sample now"]].map(([value, label]) => h("option", { value }, label)));
   let groups = [], wanted = 0;
 
   const load = async () => {
@@ -35,15 +35,15 @@ function open(root, run, steps) {
     apiCalls([{ path: `/runs/${run.id}/groups?step=${state.step}` }, { path: `/runs/${run.id}/groups/steps` }]);
     const turn = wanted += 1;
     try {
-      const answer = (await get(url(`/runs/${run.id}/groups`, { step: state.step }))).data;
+      const answer = await getAll(`/runs/${run.id}/groups`, { step: state.step });
       if (turn === wanted) { groups = answer; draw(); }
     } catch (error) { show(body, failure(error, load)); }
   };
   const draw = () => {
-    const shown = groups.filter((group) => !state.show || (state.show === "kept" ? group.is_kept : state.show === "dropped" ? !group.is_kept : group.policy === state.show));
+    const shown = groups.filter((group) => !state.show || (state.show === "kept" ? group.is_kept : state.show === "dropped" ? !group.is_kept : group.purpose === state.show));
     const kept = groups.filter((group) => group.is_kept).length;
     count.textContent = `${plural(groups.length, "group")}, ${kept} kept, ${groups.length - kept} filtered`;
-    show(body, rewardKey(groups) ? h("div", { style: "margin-bottom:16px" }, rewardKey(groups)) : null, ...shown.map((group) => groupRow(group)),
+    show(body, rewardKey(groups) ? h("div", { style: "margin-bottom:16px" }, rewardKey(groups)) : null, ...groupRows(shown),
       shown.length ? null : empty("No such group at this step", "Choose all groups to see the rest."));
   };
   const move = (by) => {

@@ -27,16 +27,16 @@ function heading(workers) {
   const cores = workers.map((worker) => `${worker.device}, ${plural(worker.num_cores, "core")}`);
   const text = workers.length ? `${plural(workers.length, "worker")} ready (${cores.join("; ")})` : "No worker has been heard from: queued runs wait until one starts.";
   return h("div", { class: "u-head" }, h("div", {}, h("h1", {}, "Unmask Studio"), h("p", { class: "u-muted" }, text)),
-    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn main", href: "/launch" }, "Launch a run")));
+    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run")));
 }
 
 function firstRun(recipes) {
   const recipe = recipes.find((item) => item.name === DEFAULT_RECIPE) ?? recipes.find((item) => item.config.kind === "train") ?? recipes[0];
-  if (!recipe) return h("div", { class: "u-card" }, empty("No recipe is installed", "A recipe is a checked configuration. Without one, fill in the form by hand.", h("a", { class: "u-btn main", href: "/launch" }, "Open the form")));
+  if (!recipe) return h("div", { class: "u-card" }, empty("No recipe is installed", "A recipe is a checked configuration. Without one, fill in the form by hand.", h("a", { class: "u-btn u-main", href: "/launch" }, "Open the form")));
   const start = action(`Launch ${recipe.title}`, async () => {
     const run = await post("/runs", { config: recipe.config, recipe: recipe.name });
     location.href = `/run?id=${run.id}`;
-  }, "main");
+  }, "u-main");
   return h("section", { class: "u-card", style: "margin-bottom:16px" }, h("div", { class: "u-empty" },
     h("strong", {}, "Nothing has run yet"),
     h("p", {}, `Launch the default recipe: ${recipe.description}`), h("p", { class: "u-small" }, `Cost: ${recipe.cost}. Expected: ${recipe.expected}`),
@@ -88,7 +88,7 @@ function alarmCard(active) {
 async function collectAlarms(run, list, box) {
   const events = await get(`/runs/${run.id}/events?after=${Math.max(run.num_events - 100, 0)}&limit=100`);
   for (const { body, created_at: time } of events.data.filter((event) => event.body.type === "alarm").slice(-3)) {
-    list.prepend(h("li", {}, when(time), h("span", {}, h("a", { href: `/run?id=${run.id}` }, runName(run)), h("span", { class: `alarm ${body.severity}` }, ` ${body.message} `), body.cure)));
+    list.prepend(h("li", {}, when(time), h("span", {}, h("a", { href: `/run?id=${run.id}` }, runName(run)), h("span", { class: `u-alarm u-${body.severity}` }, ` ${body.message} `), body.cure)));
     box.hidden = false;
   }
 }

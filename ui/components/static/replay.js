@@ -2,6 +2,7 @@
 import { bars } from "./chart.js";
 import { h } from "./dom.js";
 import { figure } from "./format.js";
+import { pictureStage } from "./replay_picture.js";
 import { LAYERS, layerRange, paintGrid, readCell } from "./heat.js";
 import { paintScale } from "./viridis.js";
 
@@ -11,15 +12,14 @@ const ENDS = { mask: ["fixed first", "last"], confidence: ["0", "1"], entropy: [
 
 export function replay(sample, trajectory) {
   const last = trajectory.steps.length - 1, state = { at: last, layer: "mask", isPlaying: false, speed: 1, timer: 0, cell: null };
-  const image = h("img", { alt: sample.prompt, width: 320, height: 320 }), canvas = h("canvas", { role: "img", tabindex: 0 });
+  const picture = pictureStage(sample, trajectory), canvas = h("canvas", { role: "img", tabindex: 0 });
   const caption = h("strong", {}), reading = h("p", { class: "u-small u-muted", style: "min-height:32px", "aria-live": "off" }), scale = h("div", { class: "u-scale" });
   const slider = h("input", { class: "u-range", type: "range", min: 0, max: last, "aria-label": "unmasking step" }), side = h("div", { class: "u-stack" }), where = h("span", {});
   const layers = h("div", { class: "u-layers", role: "group", "aria-label": "layer" }), playButton = h("button", { class: "u-btn", type: "button" });
-  const frames = trajectory.steps.map((step) => { const frame = new Image(); if (step.image_url) frame.src = step.image_url; return frame; });
 
   const draw = () => {
     const step = trajectory.steps[state.at];
-    image.src = step.image_url ?? sample.image_url;
+    picture.show(state.at);
     caption.textContent = `Picture at step ${state.at + 1}/${last + 1}`;
     where.textContent = `${state.at + 1}/${last + 1}`;
     slider.value = state.at;
@@ -64,12 +64,12 @@ export function replay(sample, trajectory) {
   const controls = h("div", { class: "u-player" }, jump("|◀", "First step (Home)", () => move(-last)), jump("◀", "Step back (←)", () => move(-1)), playButton,
     jump("▶", "Step on (→)", () => move(1)), jump("▶|", "Last step (End)", () => move(last)), slider, where, speed);
   const element = h("div", { class: "u-stack" }, h("div", { class: "u-replay" },
-    h("div", { class: "u-stack tight" }, caption, h("div", { class: "u-frame" }, image)),
+    h("div", { class: "u-stack tight" }, caption, picture.element),
     h("div", { class: "u-stack tight" }, layers, h("div", { class: "u-frame" }, canvas), scale, reading), side), controls);
   const keys = [["Space", "Play or pause", () => play(!state.isPlaying)], ["ArrowLeft", "Step back", () => move(-1)], ["ArrowRight", "Step on", () => move(1)],
     ["Home", "First step", () => move(-last)], ["End", "Last step", () => move(last)],
     ...LAYERS.map((layer, index) => [String(index + 1), `Layer: ${NAMES[layer]}`, () => { state.layer = layer; draw(); }])];
-  return { element, keys, start: draw, frames };
+  return { element, keys, start: draw };
 }
 
 function colours() {

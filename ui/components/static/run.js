@@ -8,10 +8,12 @@ import { TERMINAL, cloneButton, fetchRun, progress, runName, verbButtons } from 
 import { chartsFor } from "./run_charts.js";
 import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "./run_panels.js";
 
+const NUM_PAST_EVENTS = 3000;
+
 export async function mount(root) {
   const id = query("id");
   titled("Run");
-  if (!id) return show(root, empty("Which run?", "Open one from the list of runs.", h("a", { class: "u-btn main", href: "/runs" }, "All runs")));
+  if (!id) return show(root, empty("Which run?", "Open one from the list of runs.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
   try { await open(root, await fetchRun(id)); } catch (error) { show(root, failure(error, () => mount(root))); }
 }
 
@@ -30,10 +32,10 @@ async function open(root, run) {
 
   const series = await get(url(`${path}/metrics`, { max_points: 2000 }));
   for (const point of series.points) points.add(point.step, point.values);
-  const first = Math.max(run.num_events - 400, 0);
+  const first = Math.max(run.num_events - NUM_PAST_EVENTS, 0);
   const past = [];
   for (let after = first; after < run.num_events;) {
-    const page = await get(url(`${path}/events`, { after, limit: 100 }));
+    const page = await get(url(`${path}/events`, { after, limit: 1000 }));
     if (!page.data.length) break;
     past.push(...page.data);
     after = page.data.at(-1).seq;
@@ -67,7 +69,7 @@ function update(run, body) {
   else if (body.type === "step") {
     run.pace = run.pace ? 0.8 * run.pace + 0.2 * body.seconds : body.seconds;
     Object.assign(run, { step: body.step, num_steps: body.num_steps, status: "running", eta_seconds: run.pace * (body.num_steps - body.step) });
-  } else if (body.type === "alarm" && body.severity === "error") toast(h("div", { class: "u-note error" }, h("strong", {}, body.message), body.cure));
+  } else if (body.type === "alarm" && body.severity === "error") toast(h("div", { class: "u-note u-error" }, h("strong", {}, body.message), body.cure));
 }
 
 function headerOf(run, live, after) {
@@ -83,5 +85,5 @@ function headerOf(run, live, after) {
     h("div", { class: "u-row" }, ...verbButtons(run, after), TERMINAL.includes(run.status) ? cloneButton(run) : null, apiButton())),
     h("div", { class: "u-row wide", style: "margin-bottom:8px", "aria-live": "polite" }, status(run.status), ...asked, ...facts, identifier(run.id)),
     h("div", { style: "margin-bottom:24px" }, progress(run)),
-    run.error ? h("div", { class: "u-note error", role: "alert", style: "margin-bottom:24px" }, h("strong", {}, "The run failed"), h("p", { style: "white-space:pre-wrap" }, run.error)) : null];
+    run.error ? h("div", { class: "u-note u-error", role: "alert", style: "margin-bottom:24px" }, h("strong", {}, "The run failed"), h("p", { style: "white-space:pre-wrap" }, run.error)) : null];
 }

@@ -8,9 +8,10 @@ const BLUE = "var(--u-series-blue)";
 
 // Key, name, unit, floor of the axis. Shown in this order where the run reports them.
 const HEALTH = [
-  ["entropy", "Entropy", "nats", null], ["clipped_share", "Clipped share", "", 0], ["kl", "KL to reference", "nats", 0],
-  ["gradient_norm", "Gradient norm", "before clipping", 0], ["loss", "Loss", "", null], ["ratio_mean", "Ratio", "new / old", null],
-  ["num_kept_groups", "Groups kept", "a step", 0], ["learning_rate", "Learning rate", "", 0], ["images_per_second", "Throughput", "pictures/s", 0],
+  ["entropy", "Entropy", "nats", null], ["advantage/std", "Advantage spread", "", 0], ["gradient_norm", "Gradient norm", "before clipping", 0],
+  ["ratio/clipped_share", "Clipped share", "", 0], ["kl", "KL to reference", "nats", 0], ["ratio/mean", "Ratio", "new / old", null],
+  ["loss", "Loss", "", null], ["groups/kept", "Groups kept", "a step", 0], ["diversity", "Diversity", "within groups", 0],
+  ["learning_rate", "Learning rate", "", 0], ["throughput/samples_per_second", "Rollout", "pictures/s", 0], ["seconds/update", "Update", "seconds", 0],
 ];
 
 export function chartsFor(run, points) {
@@ -18,23 +19,24 @@ export function chartsFor(run, points) {
 }
 
 function trainCharts(run, points) {
-  const rewards = run.config.rewards.map(({ name }) => ({ key: `reward_${name}`, label: name.replaceAll("_", " "), colour: rewardColour(name) }));
-  const series = [{ key: "reward_mean", label: "total", colour: "var(--u-series-total)", band: "reward_std" }, ...(rewards.length > 1 ? rewards : []),
-    { key: "probe", label: "held-out", colour: "var(--u-series-vermillion)", dots: true }];
+  const rewards = run.config.rewards.map(({ name }) => ({ key: `reward/${name}`, label: name.replaceAll("_", " "), colour: rewardColour(name) }));
+  const series = [{ key: "reward/mean", label: "total", colour: "var(--u-series-total)", band: "reward/std_within" }, ...(rewards.length > 1 ? rewards : []),
+    { key: "heldout/overall", label: "held-out", colour: "var(--u-series-vermillion)", dots: true },
+    { key: "heldout/strict", label: "held-out strict", colour: "var(--u-series-sky)", dots: true }];
   const reward = card("Reward", lineChart(points, { series, height: 240, low: 0, label: "reward by step", why: waiting(run) }),
     h("span", { class: "u-small u-muted" }, "band: spread within groups"));
   const health = card("Health", h("div", { class: "u-smalls" }, ...HEALTH.map(([key, name, unit, low]) => small(points, key, name, unit, low, run))));
   const credit = creditCard();
   const take = (body) => {
     if (body.type === "step") credit.draw(body.step, body.credit);
-    if (body.type === "score") points.add(body.step, { probe: body.values.overall ?? Object.values(body.values)[0] });
+    if (body.type === "score" && body.policy !== "difference") points.add(body.step, { "heldout/overall": body.values.overall, "heldout/strict": body.values.strict });
   };
   return { elements: [reward, health, credit.element], take };
 }
 
 function small(points, key, name, unit, low, run) {
   return h("div", {}, h("h3", {}, name, unit ? h("span", {}, ` ${unit}`) : null),
-    lineChart(points, { series: [{ key, label: "", colour: BLUE }], height: 104, low, label: `${name} by step`, legend: false, end: 44, why: waiting(run) }));
+    lineChart(points, { series: [{ key, label: "", colour: BLUE }], height: 104, low, label: `${name} by step`, legend: false, end: 56, why: waiting(run) }));
 }
 
 function waiting(run) {
@@ -73,7 +75,7 @@ const CREDIT = { gradient_share: "gradient share", log_prob: "log-prob", ratio: 
 function creditCard() {
   const body = h("div", { class: "u-smalls" }, h("p", { class: "u-chart-none" }, "Which unmasking steps carry the gradient: drawn with the first step.")), at = h("span", { class: "u-small u-muted" });
   const draw = (step, credit) => {
-    const known = Object.entries(credit).filter(([, values]) => values.some((value) => typeof value === "number"));
+    const known = Object.keys(CREDIT).map((key) => [key, credit[key] ?? []]).filter(([, values]) => values.some((value) => typeof value === "number"));
     if (!known.length) return;
     at.textContent = `at step ${step}, first to last unmasking step`;
     body.replaceChildren(...known.map(([key, values]) => h("div", { class: "u-bars" }, h("h3", {}, CREDIT[key] ?? key.replaceAll("_", " ")),

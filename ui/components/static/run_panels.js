@@ -16,10 +16,10 @@ export function boardPanel(run) {
     isLoading = true;
     const step = newest;
     try {
-      const groups = (await get(url(`/runs/${run.id}/groups`, { step }))).data;
+      const groups = (await get(url(`/runs/${run.id}/groups`, { step, purpose: run.kind === "train" ? "train" : null, limit: 20 }))).data;
       if (groups.length) {
         body.replaceChildren(...groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)));
-        at.textContent = `at step ${step}, ${plural(groups.length, "group")}`;
+        at.textContent = `at step ${step}`;
         more.href = `/groups?run=${run.id}&step=${step}`;
         more.hidden = false;
       }
@@ -27,7 +27,7 @@ export function boardPanel(run) {
     if (newest !== step) await load();
   };
   const take = ({ body: event }, isPast) => {
-    if (event.type !== "step" && event.type !== "samples") return;
+    if (event.type !== (run.kind === "train" ? "step" : "samples")) return;
     newest = event.step;
     if (!isPast) load();
   };
@@ -41,7 +41,7 @@ export function eventPanel(run) {
     if (words === null) return;
     none.remove();
     const body = event.body;
-    const line = body.type === "alarm" ? h("span", {}, h("span", { class: `alarm ${body.severity}` }, body.message), " ", h("span", { class: "u-muted" }, body.cure)) : h("span", {}, words);
+    const line = body.type === "alarm" ? h("span", {}, h("span", { class: `u-alarm u-${body.severity}` }, body.message), " ", h("span", { class: "u-muted" }, body.cure)) : h("span", {}, words);
     list.prepend(h("li", {}, when(event.created_at), line));
     while (list.childElementCount > NUM_EVENTS) list.lastChild.remove();
   };
@@ -78,8 +78,7 @@ export function logPanel(run) {
   const pre = h("pre", { class: "u-code", tabindex: 0, style: "max-height:240px;overflow-y:auto" }, "Nothing was logged yet.");
   const load = async () => {
     const answer = await get(`/runs/${run.id}/log`);
-    const text = typeof answer === "string" ? answer : (answer?.text ?? "");
-    if (text) { pre.textContent = text.split("\n").slice(-200).join("\n"); pre.scrollTop = pre.scrollHeight; }
+    if (answer.text) { pre.textContent = answer.text.trimEnd().split("\n").slice(-200).join("\n"); pre.scrollTop = pre.scrollHeight; }
   };
   const take = ({ body }, isPast) => {
     if (isPast || body.type !== "log") return;

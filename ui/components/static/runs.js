@@ -14,7 +14,7 @@ export function mount(root) {
   const body = h("div", { class: "u-card" }), tools = h("div", { class: "u-row" });
   const load = async (isMore = false) => {
     try {
-      const page = await get(url("/runs", { limit: 30, status: state.status, kind: state.kind, after: isMore ? state.cursor : null }));
+      const page = await get(url("/runs", { limit: 30, search: state.text, status: state.status, kind: state.kind, after: isMore ? state.cursor : null }));
       state.runs = isMore ? [...state.runs, ...page.data] : page.data;
       Object.assign(state, { cursor: page.next_cursor, hasMore: page.has_more });
       draw();
@@ -23,23 +23,19 @@ export function mount(root) {
   const draw = () => { show(body, ...table(state, draw, load)); tools.replaceChildren(...bulk(state, load)); apiCalls([{ path: url("/runs", { limit: 30, status: state.status, kind: state.kind }) }]); };
   const filter = (label, name, options) => h("select", { class: "u-select", "aria-label": label, onchange: (event) => { state[name] = event.target.value; state.chosen.clear(); load(); } },
     h("option", { value: "" }, label), ...options.map((option) => h("option", {}, option)));
-  const search = h("input", { class: "u-input", type: "search", placeholder: "Name or recipe", "aria-label": "Name or recipe", oninput: (event) => { state.text = event.target.value.toLowerCase(); draw(); } });
+  const search = h("input", { class: "u-input", type: "search", placeholder: "Search names", "aria-label": "Search names", oninput: (event) => { state.text = event.target.value.trim(); clearTimeout(state.timer); state.timer = setTimeout(() => load(), 200); } });
 
-  show(root, h("div", { class: "u-head" }, h("h1", {}, "Runs"), h("div", { class: "u-row" }, apiButton(), h("button", { class: "u-btn", type: "button", onclick: () => exportCSV(state) }, "Export CSV"), h("a", { class: "u-btn main", href: "/launch" }, "Launch a run"))),
+  show(root, h("div", { class: "u-head" }, h("h1", {}, "Runs"), h("div", { class: "u-row" }, apiButton(), h("button", { class: "u-btn", type: "button", onclick: () => exportCSV(state) }, "Export CSV"), h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"))),
     h("div", { class: "u-row", style: "margin-bottom:16px" }, search, filter("Every status", "status", STATUSES), filter("Every kind", "kind", KINDS), h("span", { class: "u-push" }, tools)), body);
   keys([["/", "Search runs", () => search.focus()]]);
   load();
 }
 
-function visible(state) {
-  return state.runs.filter((run) => !state.text || `${runName(run)} ${run.recipe ?? ""} ${run.id}`.toLowerCase().includes(state.text));
-}
-
 function table(state, draw, load) {
-  const runs = visible(state);
+  const runs = state.runs;
   if (!runs.length) {
     const isFiltered = state.status || state.kind || state.text;
-    return [isFiltered ? empty("No run matches", "Change the filters to see others.") : empty("No runs yet", "Every run you launch is listed here, with its status, its step and its reward.", h("a", { class: "u-btn main", href: "/launch" }, "Launch a run"))];
+    return [isFiltered ? empty("No run matches", "Change the filters to see others.") : empty("No runs yet", "Every run you launch is listed here, with its status, its step and its reward.", h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"))];
   }
   const pick = (run, on) => { if (on) state.chosen.add(run.id); else state.chosen.delete(run.id); draw(); };
   const row = (run) => h("tr", {},
@@ -61,14 +57,14 @@ function bulk(state, load) {
     state.chosen.clear();
     toast("Cancel is asked for: the runs end within one step.", 5);
     await load();
-  }, "danger")];
+  }, "u-danger")];
 }
 
 function exportCSV(state) {
   const columns = ["id", "name", "kind", "status", "step", "num_steps", "recipe", "created_at", "finished_at"];
   const metrics = [...new Set(state.runs.flatMap((run) => Object.keys(run.latest_metrics)))].sort();
   const cell = (value) => (value === null || value === undefined ? "" : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-  const lines = visible(state).map((run) => [...columns.map((name) => cell(run[name])), ...metrics.map((name) => cell(run.latest_metrics[name]))].join(","));
+  const lines = state.runs.map((run) => [...columns.map((name) => cell(run[name])), ...metrics.map((name) => cell(run.latest_metrics[name]))].join(","));
   const blob = new Blob([[[...columns, ...metrics].join(","), ...lines].join("\n"), "\n"], { type: "text/csv" });
   const link = h("a", { href: URL.createObjectURL(blob), download: "runs.csv" });
   link.click();

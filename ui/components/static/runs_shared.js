@@ -10,7 +10,7 @@ export function runName(run) {
 
 /** The one reward a sparkline shows. */
 export function headlineReward(metrics) {
-  return metrics.reward_mean ?? metrics.loss ?? null;
+  return metrics["reward/mean"] ?? metrics.reward ?? metrics["score/overall"] ?? metrics.loss ?? null;
 }
 
 export function progress(run) {
@@ -35,7 +35,7 @@ export function verbButtons(run, after) {
     const changed = await verb(run.id, name);
     toast(words, 5);
     after(changed);
-  }, name === "cancel" ? "danger" : name === "resume" ? "main" : ""));
+  }, name === "cancel" ? "u-danger" : name === "resume" ? "u-main" : ""));
 }
 
 export function cloneButton(run) {

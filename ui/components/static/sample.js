@@ -1,15 +1,16 @@
 // One picture: its prompt, seed, rewards and why; its unmasking replay; and the other samples of its group.
-import { get, query as url } from "./api.js";
+import { get, getAll } from "./api.js";
 import { card, empty, failure, h, identifier, query, show, titled } from "./dom.js";
 import { figure, signed } from "./format.js";
 import { groupRow } from "./board.js";
+import { fetchRun } from "./runs_shared.js";
 import { replay } from "./replay.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
 export async function mount(root) {
   const id = query("id");
   titled("Sample");
-  if (!id) return show(root, empty("Which sample?", "Click a picture on a group board.", h("a", { class: "u-btn main", href: "/runs" }, "All runs")));
+  if (!id) return show(root, empty("Which sample?", "Click a picture on a group board.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
   try {
     const sample = await get(`/samples/${encodeURIComponent(id)}`);
     await open(root, sample);
@@ -29,7 +30,8 @@ async function open(root, sample) {
     player.start();
     keys(player.keys);
   }
-  const groups = (await get(url(`/runs/${sample.run_id}/groups`, { step: sample.step }))).data;
+  weigh(root, await fetchRun(sample.run_id));
+  const groups = await getAll(`/runs/${sample.run_id}/groups`, { step: sample.step });
   const group = groups.find((item) => item.id === sample.group_id);
   if (!group) return;
   show(siblings, card("Its group", groupRow(group, { currentId: sample.id }), h("a", { class: "u-push", href: `/groups?run=${sample.run_id}&step=${sample.step}` }, "All groups of the step")));
@@ -40,18 +42,26 @@ async function open(root, sample) {
   keys([["ArrowUp", "Better sample of the group", () => go(-1)], ["ArrowDown", "Worse sample of the group", () => go(1)]]);
 }
 
+/** Enters the weights by which the run added the parts up. */
+function weigh(root, run) {
+  for (const { name, weight } of run.config.rewards ?? []) {
+    const cell = root.querySelector(`[data-weight="${name}"]`);
+    if (cell) cell.textContent = `${figure(weight)} ×`;
+  }
+}
+
 function picture(sample) {
   return h("div", { class: "u-frame", style: "max-width:320px" }, h("img", { src: sample.image_url, alt: sample.prompt }));
 }
 
 function heading(sample) {
-  const parts = Object.entries(sample.reward_breakdown).map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`).join(" + ");
+  const parts = Object.entries(sample.reward_breakdown).map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`).join(", ");
   const exports = sample.has_trajectory ? [["replay.gif", "GIF"], ["replay.webp", "WebP"], ["trajectory", "JSON"]].map(([name, label]) =>
     h("a", { class: "u-btn", href: `/api/v1/samples/${sample.id}/${name}`, download: `sample-${sample.id.slice(-8)}.${label.toLowerCase()}` }, label)) : [];
   return h("div", { class: "u-head" }, h("div", {},
     h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", h("a", { href: `/run?id=${sample.run_id}` }, "run"), " / ", h("a", { href: `/groups?run=${sample.run_id}&step=${sample.step}` }, `step ${sample.step}`)),
     h("h1", { style: "overflow-wrap:anywhere" }, `“${sample.prompt}”`),
-    h("div", { class: "u-row wide u-muted", style: "margin-top:4px" }, h("span", {}, `seed ${sample.seed}`), h("span", {}, `reward ${figure(sample.reward)}${parts ? ` = ${parts}` : ""}`),
+    h("div", { class: "u-row wide u-muted", style: "margin-top:4px" }, h("span", {}, `seed ${sample.seed}`), h("span", {}, `reward ${figure(sample.reward)}${parts ? ` (${parts})` : ""}`),
       sample.advantage === null ? null : h("span", {}, `advantage ${signed(sample.advantage)}`), identifier(sample.id))),
     h("div", { class: "u-row" }, ...exports, apiButton()));
 }
@@ -68,7 +78,7 @@ function verdictCard(sample) {
 function rewardCard(sample) {
   const rows = Object.entries(sample.reward_breakdown);
   return card("Reward", h("div", {}, h("table", { class: "u-table" }, h("tbody", {},
-    ...rows.map(([name, value]) => h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", { class: "num" }, figure(value)))),
-    h("tr", {}, h("td", {}, h("strong", {}, "total")), h("td", { class: "num" }, h("strong", {}, figure(sample.reward)))))),
+    ...rows.map(([name, value]) => h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", { class: "num u-muted", "data-weight": name }), h("td", { class: "num" }, figure(value)))),
+    h("tr", {}, h("td", {}, h("strong", {}, "total")), h("td", {}), h("td", { class: "num" }, h("strong", {}, figure(sample.reward)))))),
     sample.is_kept ? null : h("p", { class: "u-small u-muted", style: "margin-top:8px" }, `Its group was filtered: ${sample.reason}`)));
 }

@@ -1,0 +1,46 @@
+"""Form fields as Gradio inputs. A field's bounds are told in its help; judging them is left to the model itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ui.forms import FieldKind, FormField, FormSection
+
+NUM_OPEN_SECTIONS = 5
+
+
+def form_inputs(sections: tuple[FormSection, ...]) -> list[gr.components.Component]:
+    """Draws the sections and gives their inputs in the order of the fields."""
+    inputs: list[gr.components.Component] = []
+    for place, section in enumerate(sections):
+        with gr.Accordion(section.title, open=place < NUM_OPEN_SECTIONS, elem_classes=["u-section"]):
+            if section.help:
+                gr.HTML(f'<p class="u-muted u-small">{section.help}</p>', apply_default_css=False)
+            with gr.Row(elem_classes=["u-fields"]):
+                inputs.extend(_input(field) for field in section.fields)
+    return inputs
+
+
+def _input(field: FormField) -> gr.components.Component:
+    shared: dict[str, Any] = {
+        "label": field.title,
+        "value": field.default,
+        "info": field.hint,
+        "interactive": True,
+        "elem_id": f"field-{field.path.replace('.', '-')}",
+        "min_width": 200,
+    }
+    match field.kind:
+        case FieldKind.FLAG:
+            return gr.Checkbox(**shared)
+        case FieldKind.WHOLE | FieldKind.NUMBER:
+            return gr.Number(**shared, step=None)
+        case FieldKind.CHOICE:
+            choices = [(choice.replace("_", " ") or "not used", choice) for choice in field.choices]
+            return gr.Dropdown(choices, **shared, filterable=False)
+        case FieldKind.LINES:
+            return gr.Textbox(**shared, lines=3, max_lines=8, placeholder="one a line", elem_classes=["u-wide"])
+        case FieldKind.TEXT:
+            return gr.Textbox(**shared, max_lines=1)

@@ -1,0 +1,219 @@
+"""Launch: from a recipe, or another run, to a new run: the form, the exact YAML, what it will cost, and the button."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from pydantic import BaseModel, ValidationError
+
+from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.run import Recipe, Run, RunCreate
+from ui.components.hot import hot_part
+from ui.components.inputs import form_inputs
+from ui.components.panels import changes_panel, facts_panel, problem_panel, warning_panel, wrapped, yaml_panel
+from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
+from ui.studio import StudioClient, client_for, words_of
+from ui.views import arithmetic, changes, duration, estimate_seconds, yaml_of
+
+MODELS: Mapping[str, type[BaseModel]] = {
+    "train": TrainConfig,
+    "sample": SampleConfig,
+    "evaluate": EvaluateConfig,
+    "pretrain": PretrainConfig,
+}
+KIND_NAMES = [("Train", "train"), ("Sample", "sample"), ("Evaluate", "evaluate"), ("Pretrain", "pretrain")]
+GO_TO_RUN = "(url) => { if (url) window.location.assign(url); }"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the form started: a recipe or a cloned run."""
+
+    name: str
+    config: RunConfig
+    recipe: str | None = None
+    parent: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class KindForm:
+    """One kind's part of the page."""
+
+    kind: str
+    column: gr.Column
+    inputs: list[gr.components.Component]
+
+    @property
+    def model(self) -> type[BaseModel]:
+        """The configuration's class."""
+        return MODELS[self.kind]
+
+    def data(self, shown: tuple[FormValue, ...]) -> dict[str, Any]:
+        """What the inputs hold, as the model's nested data."""
+        paths = [field.path for field in fields_of(self.model)]
+        return data_from(self.model, dict(zip(paths, shown, strict=True)))
+
+
+def launch_page(blocks: gr.Blocks) -> None:
+    """Draws the page and wires it; the browser talks to it only when an input changes."""
+    hot_part("launch", "launch")
+    origin = gr.State(None)
+    target = gr.Textbox(visible="hidden")
+    with gr.Row(elem_classes=["u-launch"]):
+        with gr.Column(scale=7, elem_classes=["u-form"]):
+            with gr.Row(elem_classes=["u-fields", "u-start"]):
+                recipe = gr.Dropdown(
+                    [], label="Recipe", info="A checked configuration to start from.", elem_id="recipe"
+                )
+                kind = gr.Radio(KIND_NAMES, value="train", label="Kind", info="What the run does.", elem_id="kind")
+            forms = [_kind_form(name) for _, name in KIND_NAMES]
+        with gr.Column(scale=5, elem_classes=["u-side"]):
+            button = gr.Button("Launch", variant="primary", elem_id="launch-button")
+            side = gr.HTML(apply_default_css=False, elem_id="launch-side")
+    everything = [input_ for form in forms for input_ in form.inputs]
+    outputs = [recipe, kind, origin, *(form.column for form in forms), *everything, side]
+    blocks.load(_opener(forms), None, outputs, queue=False, show_progress="hidden")
+    recipe.input(_recipe_chooser(forms), recipe, outputs, queue=False, show_progress="hidden")
+    kind.input(_kind_chooser(forms), [kind, *everything], [*(form.column for form in forms), side], queue=False)
+    for form in forms:
+        gr.on(
+            [input_.input for input_ in form.inputs],
+            _previewer(form),
+            [origin, *form.inputs],
+            side,
+            queue=False,
+            show_progress="hidden",
+            trigger_mode="always_last",
+        )
+    pressed = button.click(_launcher(forms), [kind, origin, *everything], [target, side], queue=False)
+    pressed.success(None, target, None, js=GO_TO_RUN)
+
+
+def _kind_form(kind: str) -> KindForm:
+    with gr.Column(visible=kind == "train") as column:
+        inputs = form_inputs(sections_of(MODELS[kind]))
+    return KindForm(kind, column, inputs)
+
+
+def _opener(forms: list[KindForm]) -> Callable[[gr.Request], list[Any]]:
+    def open_form(request: gr.Request) -> list[Any]:
+        try:
+            with client_for(request) as client:
+                recipes = client.list_recipes()
+                return _filled(forms, client, _origin_of(client, recipes, dict(request.query_params)), recipes)
+        except Exception as error:
+            side = wrapped(problem_panel([("The studio", words_of(error))]))
+            return [gr.skip()] * (3 + len(forms) + sum(len(form.inputs) for form in forms)) + [side]
+
+    return open_form
+
+
+def _recipe_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
+    def choose_recipe(name: str, request: gr.Request) -> list[Any]:
+        with client_for(request) as client:
+            recipes = client.list_recipes()
+            return _filled(forms, client, _origin_of(client, recipes, {"recipe": name}), recipes)
+
+    return choose_recipe
+
+
+def _origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, str]) -> Origin:
+    if "clone" in query:
+        run = client.get_run(query["clone"])
+        return Origin(f"run {run.name or run.id}", run.config, run.recipe, str(run.id))
+    by_name = {recipe.name: recipe for recipe in recipes}
+    chosen = by_name.get(query.get("recipe", "")) or (recipes[0] if recipes else None)
+    if chosen is None:
+        return Origin("the defaults", TrainConfig())
+    return Origin(chosen.title, chosen.config, chosen.name, None, f"Cost: {chosen.cost}. Expected: {chosen.expected}")
+
+
+def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes: list[Recipe]) -> list[Any]:
+    """The form showing an origin's configuration; the other kinds show their defaults."""
+    kind = str(origin.config.kind)
+    choices = [(recipe.title, recipe.name) for recipe in recipes]
+    shown: list[Any] = []
+    for form in forms:
+        config = origin.config if form.kind == kind else form.model()
+        shown.extend(values_of(config).values())
+    columns = [gr.Column(visible=form.kind == kind) for form in forms]
+    side = _side(client, MODELS[kind], origin.config.model_dump(mode="json"), origin)
+    return [gr.Dropdown(choices, value=origin.recipe), kind, origin, *columns, *shown, side]
+
+
+def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
+    def choose_kind(kind: str, *shown: FormValue, request: gr.Request) -> list[Any]:
+        form, own = _own_values(forms, kind, shown)
+        with client_for(request) as client:
+            side = _side(client, form.model, form.data(own), Origin("the defaults", form.model()))  # type: ignore[arg-type]
+        return [*(gr.Column(visible=other.kind == kind) for other in forms), side]
+
+    return choose_kind
+
+
+def _previewer(form: KindForm) -> Callable[..., str]:
+    def preview(origin: Origin | None, *shown: FormValue, request: gr.Request) -> str:
+        with client_for(request) as client:
+            return _side(client, form.model, form.data(shown), origin)
+
+    return preview
+
+
+def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
+    def launch(kind: str, origin: Origin | None, *shown: FormValue, request: gr.Request) -> tuple[str, Any]:
+        form, own = _own_values(forms, kind, shown)
+        try:
+            wanted = _request(form.model, form.data(own), origin)
+            with client_for(request) as client:
+                run: Run = client.create_run(wanted)
+        except ValidationError as error:
+            return "", wrapped(problem_panel(problems_of(error, form.model)))
+        except Exception as error:
+            return "", wrapped(problem_panel([("The studio", words_of(error))]))
+        return f"/run?id={run.id}", gr.skip()
+
+    return launch
+
+
+def _own_values(
+    forms: list[KindForm], kind: str, shown: tuple[FormValue, ...]
+) -> tuple[KindForm, tuple[FormValue, ...]]:
+    """The form of a kind and its part of all inputs' values."""
+    start = 0
+    for form in forms:
+        if form.kind == kind:
+            return form, shown[start : start + len(form.inputs)]
+        start += len(form.inputs)
+    raise AssertionError(f"no form for kind {kind!r}")
+
+
+def _request(model: type[BaseModel], data: dict[str, Any], origin: Origin | None) -> RunCreate:
+    config = model.model_validate(data)
+    is_same_kind = origin is not None and type(origin.config) is model
+    recipe = origin.recipe if origin is not None and is_same_kind else None
+    parent = origin.parent if origin is not None and is_same_kind else None
+    return RunCreate.model_validate({"config": config.model_dump(), "recipe": recipe, "parent_run_id": parent})
+
+
+def _side(client: StudioClient, model: type[BaseModel], data: dict[str, Any], origin: Origin | None) -> str:
+    """The right-hand side for what the form holds now."""
+    try:
+        wanted = _request(model, data, origin)
+    except ValidationError as error:
+        return wrapped(problem_panel(problems_of(error, model)))
+    warnings = client.preview_run(wanted).warnings
+    facts = arithmetic(wanted.config)
+    seconds = estimate_seconds(wanted.config, client.list_runs(limit=50).data)
+    facts.append(("Time", f"about {duration(seconds)}, as the last run of this size" if seconds else "not yet known"))
+    if origin is None or type(origin.config) is not type(wanted.config):
+        origin = Origin("the defaults", type(wanted.config)())
+    return wrapped(
+        warning_panel(warnings),
+        facts_panel("What it will do", facts),
+        changes_panel(changes(origin.config, wanted.config), origin.name),
+        yaml_panel(yaml_of(wanted.config), wanted),
+    )

@@ -1,0 +1,106 @@
+"""Pure views: what pages say about configurations and runs, as plain values. Knows no HTML and no Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from backend.schemas.algorithm import StepSelection
+from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
+from backend.schemas.run import Run
+from ui.forms import differences
+
+
+def yaml_of(config: BaseModel) -> str:
+    """The configuration as the YAML that a recipe file holds."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+
+def arithmetic(config: BaseModel) -> list[tuple[str, str]]:
+    """What a run will do, counted: (what, how many)."""
+    match config:
+        case TrainConfig():
+            return _training_arithmetic(config)
+        case SampleConfig():
+            num_prompts = len(config.prompts.texts) or config.num_prompts
+            return [_product("Pictures", num_prompts, "prompts", config.samples_per_prompt, "seeds")]
+        case EvaluateConfig():
+            line = _product("Pictures", config.num_prompts, "captions", config.samples_per_prompt, "seeds")
+            return [line, ("Policies", "2, on the same captions and seeds" if config.base else "1")]
+        case PretrainConfig():
+            tokenizer, transformer = config.tokenizer, config.transformer
+            return [
+                _product("Tokenizer pictures", tokenizer.num_steps, "steps", tokenizer.batch_size, "a batch"),
+                _product("Transformer pictures", transformer.num_steps, "steps", transformer.batch_size, "a batch"),
+            ]
+    raise AssertionError(f"no arithmetic for {type(config).__name__}")
+
+
+def _training_arithmetic(config: TrainConfig) -> list[tuple[str, str]]:
+    rollout, sampling, grpo = config.rollout, config.sampling, config.grpo
+    num_pictures = rollout.num_prompts * rollout.group_size
+    is_whole = grpo.step_selection is StepSelection.ALL
+    num_in_loss = sampling.num_unmasking_steps if is_whole else grpo.num_selected_steps
+    probe = config.probe
+    lines = [
+        _product("Pictures a step", rollout.num_prompts, "prompts", rollout.group_size, "a group"),
+        ("Pictures in all", f"{num_pictures * config.num_steps:,}".replace(",", " ")),
+        ("Unmasking steps in the loss", f"{num_in_loss} of {sampling.num_unmasking_steps}"),
+        ("Optimizer steps", f"{config.num_steps * grpo.num_epochs:,}".replace(",", " ")),
+    ]
+    if probe.num_prompts:
+        lines.append(("Held-out probe", f"{probe.num_prompts} captions every {probe.every_num_steps} steps"))
+    return lines
+
+
+def _product(what: str, first: int, first_unit: str, second: int, second_unit: str) -> tuple[str, str]:
+    total = f"{first * second:,}".replace(",", " ")
+    return what, f"{total} = {first} {first_unit} × {second} {second_unit}"
+
+
+def estimate_seconds(config: BaseModel, runs: Iterable[Run]) -> float | None:
+    """How long a training run will take, from the pace of the newest finished run of the same size; None = unknown."""
+    if not isinstance(config, TrainConfig):
+        return None
+    for run in runs:
+        same = isinstance(run.config, TrainConfig) and _size_of(run.config) == _size_of(config)
+        if same and run.step > 0 and run.started_at and run.finished_at and run.attempt == 1:
+            seconds = (run.finished_at - run.started_at).total_seconds()
+            return seconds / run.step * config.num_steps
+    return None
+
+
+def _size_of(config: TrainConfig) -> tuple[object, ...]:
+    """What the time of a step depends on."""
+    policy, sampling, grpo = config.policy, config.sampling, config.grpo
+    selection = (grpo.step_selection, grpo.num_selected_steps, grpo.num_epochs, grpo.kl_beta > 0)
+    return policy, config.rollout, sampling.num_unmasking_steps, sampling.guidance_scale > 0, selection
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people say it."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def changes(before: BaseModel, after: BaseModel) -> list[tuple[str, str, str]]:
+    """Where a configuration departs from another of its kind: (path, before, after)."""
+    found = differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
+    return [(path, plain(old), plain(new)) for path, old, new in found]
+
+
+def plain(value: Any) -> str:
+    """A configuration's value as one short text."""
+    if value is None or value in ("", []):
+        return "empty"
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in value)
+    if isinstance(value, dict):
+        return " ".join(plain(item) for item in value.values())
+    return f"{value:g}" if isinstance(value, float) else str(value)
