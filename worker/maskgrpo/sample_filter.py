@@ -9,6 +9,9 @@ from torch import Tensor
 
 from backend.schemas.algorithm import SampleFilterConfig
 
+MIN_HISTORY = 10
+"""A percentile of fewer numbers says nothing: until then only groups without any spread vanish."""
+
 
 class SampleFilter:
     """The history of the groups' reward std, and the threshold that follows from it.
@@ -23,8 +26,8 @@ class SampleFilter:
 
     @property
     def threshold(self) -> float:
-        """The history's percentile; 0 without a history, or when the filter is off."""
-        if not self.config.is_enabled or not self._history:
+        """The history's percentile; 0 while the history is short, or when the filter is off."""
+        if not self.config.is_enabled or len(self._history) < min(MIN_HISTORY, self.config.history_size):
             return 0.0
         history = torch.tensor(tuple(self._history), dtype=torch.float64)
         return float(history.quantile(self.config.percentile / 100))

@@ -178,7 +178,7 @@ def unmask(
     is_newly_unmasked = torch.zeros_like(codes, dtype=torch.bool).flatten().index_fill(0, kept_rows, True)
     is_newly_unmasked = is_newly_unmasked.view(codes.shape)
     terms = transition_terms(log_probs, rows, drawn, is_newly_unmasked, transition)
-    unknown = torch.full_like(uniform, torch.nan).flatten()
+    unknown = log_probs.new_full((codes.numel(),), torch.nan)
     entropy = -(log_probs.exp() * log_probs).sum(dim=1)
     return UnmaskingStep(
         drawn=drawn,

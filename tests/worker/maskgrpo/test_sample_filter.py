@@ -12,14 +12,22 @@ from worker.maskgrpo.sample_filter import SampleFilter
 def test_the_threshold_is_the_percentile_of_the_past_by_hand() -> None:
     sample_filter = SampleFilter(SampleFilterConfig(percentile=25))
     assert sample_filter.threshold == 0
-    sample_filter.record(torch.tensor([0.4, 0.1, 0.3, 0.2, 0.5]))
+    sample_filter.record(torch.tensor([0.4, 0.1, 0.3, 0.2, 0.5] * 2))
     assert sample_filter.threshold == pytest.approx(0.2)
     assert sample_filter.is_vanishing(torch.tensor([0.1, 0.21])).tolist() == [True, False]
 
 
+def test_a_short_history_gives_no_threshold() -> None:
+    sample_filter = SampleFilter(SampleFilterConfig(percentile=25))
+    sample_filter.record(torch.full((9,), 0.4))
+    assert sample_filter.threshold == 0
+    sample_filter.record(torch.full((1,), 0.4))
+    assert sample_filter.threshold == pytest.approx(0.4)
+
+
 def test_groups_without_any_spread_vanish_even_where_the_threshold_is_zero() -> None:
     sample_filter = SampleFilter(SampleFilterConfig(percentile=10))
-    sample_filter.record(torch.tensor([0.0, 0.0, 0.0, 0.5]))
+    sample_filter.record(torch.tensor([0.0, 0.0, 0.0, 0.5] * 5))
     assert sample_filter.threshold == 0
     assert sample_filter.is_vanishing(torch.tensor([0.0, 0.01])).tolist() == [True, False]
 
