@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def save_checkpoint(
         OSError: when the disk is full or cannot be written; nothing is left behind.
     """
     target = folder.path(checkpoint_path(step))
+    os.sync()  # The pictures of the steps that this checkpoint makes count.
     tensors, tree = split_state(state)
     hash_of_state = state_hash(tensors, tree)
     with whole_folder(target) as temporary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 from backend.artifacts import RunFolder
 from worker.maskgrpo.types import Policy, Trajectory
 
-MASKED_GREY = 0.5
+MASKED_GREY = 0.4
 NUM_FRAME_COLOURS = 64
 
 
@@ -71,16 +72,18 @@ def write_group(
     if framed:
         rows = torch.tensor(framed, device=trajectory.codes.device)
         for index, strip in zip(framed, frame_strips(policy, trajectory.index(rows)), strict=True):
-            folder.write(place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
+            _write(folder, place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
     trajectory_path = place.path("trajectories", ".npz")
-    folder.write(trajectory_path, to_npz(trajectory, policy.codebook_size, transition))
+    _write(folder, trajectory_path, to_npz(trajectory, policy.codebook_size, transition))
     return WrittenPictures(paths, hashes, trajectory_path)
 
 
 def write_pictures(folder: RunFolder, place: Place, pictures: Tensor) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Writes (B, 3, H, W) float32 pictures in [0, 1]; gives their paths and hashes."""
     paths = tuple(place.path("samples", f"-{index:02d}.png") for index in range(len(pictures)))
-    hashes = tuple(folder.write(path, to_png(picture)) for path, picture in zip(paths, to_bytes(pictures), strict=True))
+    hashes = tuple(
+        _write(folder, path, to_png(picture)) for path, picture in zip(paths, to_bytes(pictures), strict=True)
+    )
     return paths, hashes
 
 
@@ -95,7 +98,7 @@ def to_png(picture: NDArray[np.uint8], num_colours: int | None = None) -> bytes:
     """(H, W, 3) uint8 -> a PNG file; with few colours it is a third as large and shows the same to the eye."""
     image = Image.fromarray(picture)
     if num_colours is not None:
-        image = image.quantize(num_colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        image = image.quantize(num_colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
@@ -141,6 +144,23 @@ def grid_of(num_tokens: int) -> tuple[int, int]:
     side = round(num_tokens**0.5)
     assert side * side == num_tokens, f"{num_tokens} tokens make no square"
     return side, side
+
+
+def _write(folder: RunFolder, relative: str, content: bytes) -> str:
+    """Writes a file whole or not at all, however the process dies, and gives its SHA-256.
+
+    The disk is synced by the checkpoint that makes the step count, once for hundreds of small files.
+    """
+    path = folder.path(relative)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return hashlib.sha256(content).hexdigest()
 
 
 def _array(tensor: Tensor) -> NDArray[np.generic]:

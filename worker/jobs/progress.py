@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from backend.artifacts import RunFolder
@@ -12,6 +13,7 @@ _PROGRESS = "progress.json"
 
 def write_progress(folder: RunFolder, step: int, content: dict[str, Any]) -> None:
     """Notes that the batches up to `step` are done, and what they gave."""
+    os.sync()  # The pictures of the batches that are done now.
     folder.write(_PROGRESS, json.dumps({"step": step, "content": content}).encode())
 
 
