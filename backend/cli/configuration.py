@@ -31,8 +31,17 @@ def read_source(client: StudioClient, source: str) -> tuple[dict[str, Any], str 
 
 def checked(values: dict[str, Any], changes: Sequence[str] = ()) -> AnyConfig:
     """The configuration with `--set` changes applied; MalformedError names each field that is wrong."""
+    config = _validated(values)
+    if not changes:
+        return config
+    # The whole configuration, defaults included, so that a change finds every field, and a misspelt one finds none.
+    whole = config.model_dump(mode="json")
     for change in changes:
-        _apply(values, change)
+        _apply(whole, change)
+    return _validated(whole)
+
+
+def _validated(values: dict[str, Any]) -> AnyConfig:
     try:
         return run_config_adapter.validate_python(values)
     except ValidationError as error:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from backend.cli.output import err, number_text, print_json_line, status_text
+from backend.cli.run_views import reward_of
 from backend.client import StudioClient
 from backend.schemas.event import (
     Alarm,
@@ -84,7 +85,8 @@ class _View:
         """Moves the bar or prints a sentence."""
         body = event.body
         if isinstance(body, StepFinished):
-            self._move(body.step, body.num_steps, f"reward {number_text(body.metrics.get('reward'))}")
+            reward = reward_of(body.metrics)
+            self._move(body.step, body.num_steps, "" if reward is None else f"reward {number_text(reward)}")
         elif isinstance(body, SamplesMade):
             if body.purpose in ("sample", "evaluate"):
                 self._move(body.num_done, body.num_total, "")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 from rich.markup import escape
 
 from backend.cli.output import age_text, duration_text, number_text, out, print_table, status_text
+from backend.schemas.base import Number
 from backend.schemas.run import Run
 from backend.schemas.sample import Group
 
@@ -17,6 +18,11 @@ _ASKED = {
     "is_save_requested": "save asked",
     "is_sample_requested": "pictures asked",
 }
+
+
+def reward_of(metrics: Mapping[str, Number]) -> float | None:
+    """The mean reward among a step's metrics, where the kind of run has one."""
+    return metrics.get("reward/mean", metrics.get("reward"))
 
 
 def progress_text(run: Run) -> str:
@@ -40,7 +46,7 @@ def print_runs(runs: Sequence[Run]) -> None:
             run.kind.value,
             status_text(run.status),
             progress_text(run),
-            number_text(run.latest_metrics.get("reward")),
+            number_text(reward_of(run.latest_metrics)),
             age_text(run.created_at),
         )
         for run in runs

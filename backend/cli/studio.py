@@ -22,7 +22,8 @@ def connect(context: typer.Context) -> StudioClient:
     settings = get_settings()
     named: str | None = context.find_root().obj
     address = named or settings.public_url or DataFolder(settings.data_dir).read_address()
-    return StudioClient(address or f"http://127.0.0.1:{settings.port}")
+    # Closed with the command, however that ends.
+    return context.with_resource(StudioClient(address or f"http://127.0.0.1:{settings.port}"))
 
 
 def all_items(fetch: Callable[[str | None], Page[Item]], at_most: int) -> list[Item]:
