@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 # Thousands are set apart by a space at which no line breaks.
 NARROW_SPACE = "\u202f"
+
+MAX_SLOTS = 8
 
 FormValue = bool | int | float | str | None
 
@@ -30,6 +32,14 @@ class FieldKind(StrEnum):
     TEXT = "text"
     LINES = "lines"  # A tuple of texts, one a line.
     CHOICE = "choice"
+
+
+PLAIN_KINDS: Mapping[Any, FieldKind] = {
+    bool: FieldKind.FLAG,
+    int: FieldKind.WHOLE,
+    float: FieldKind.NUMBER,
+    str: FieldKind.TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -195,9 +205,8 @@ def _kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...], bool]:
         return FieldKind.LINES, (), is_optional
     if isinstance(inner, type) and issubclass(inner, StrEnum):
         return FieldKind.CHOICE, tuple(member.value for member in inner), is_optional
-    kinds = {bool: FieldKind.FLAG, int: FieldKind.WHOLE, float: FieldKind.NUMBER, str: FieldKind.TEXT}
-    assert inner in kinds, f"a form cannot show {annotation}: teach ui/forms.py this type"
-    return kinds[inner], (), is_optional
+    assert inner in PLAIN_KINDS, f"a form cannot show {annotation}: teach ui/forms.py this type"
+    return PLAIN_KINDS[inner], (), is_optional
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
@@ -223,10 +232,10 @@ def _is_many(annotation: Any) -> bool:
 
 
 def _num_slots(info: FieldInfo, part: type[BaseModel]) -> int:
-    """As many slots as there are choices: each may stand once."""
+    """As many slots as there are choices, for each may stand once, but no more than the model takes."""
     first = next(iter(part.model_fields.values()))
-    limits = [item.max_length for item in info.metadata if hasattr(item, "max_length")]
-    return min([len(_kind_of(first.annotation)[1]), *limits])
+    limits: list[int] = [item.max_length for item in info.metadata if isinstance(item, MaxLen)]
+    return min(len(_kind_of(first.annotation)[1]), *limits, MAX_SLOTS)
 
 
 def _is_constant(info: FieldInfo) -> bool:
@@ -265,7 +274,7 @@ def _shown(kind: FieldKind, value: Any) -> FormValue:
         return "\n".join(value or ())
     if isinstance(value, StrEnum):
         return value.value
-    return "" if value is None and kind in (FieldKind.TEXT, FieldKind.CHOICE) else value  # type: ignore[no-any-return]
+    return "" if value is None and kind in (FieldKind.TEXT, FieldKind.CHOICE) else value
 
 
 def _written(field: FormField, value: FormValue) -> FormValue | Sequence[str]:

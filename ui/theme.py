@@ -1,4 +1,4 @@
-"""The one visual language as data: colours for light and dark, status colours, series colours; rendered as CSS variables.
+"""The one visual language as data: colours for light and dark, of states and of series, rendered as CSS variables.
 
 Knows neither Gradio nor pages. Every pair of text and ground in it has a contrast of at least 4.5:1; a test says so.
 """

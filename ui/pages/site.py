@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import gradio as gr
 from fastapi import FastAPI
 
@@ -43,6 +45,10 @@ def build_site() -> FastAPI:
             hot_part(module, path)
     site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     theme = gr.themes.Base(font=SYSTEM_FONTS, font_mono=MONO_FONTS)
-    return gr.mount_gradio_app(
-        site, blocks, path="/", head=HEAD, theme=theme, footer_links=[], run_history=False, ssr_mode=False, pwa=False
-    )
+    with warnings.catch_warnings():
+        # Gradio warns that it does not render pages on the server, which nobody asked it to.
+        warnings.filterwarnings("ignore", message="SSR mode is not supported")
+        gr.mount_gradio_app(
+            site, blocks, path="/", head=HEAD, theme=theme, footer_links=[], run_history=False, ssr_mode=False
+        )
+    return site
