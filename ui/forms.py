@@ -74,6 +74,7 @@ class FormSection:
     title: str
     help: str
     fields: tuple[FormField, ...]
+    is_slots: bool = False  # True where like parts follow each other, two inputs each.
 
 
 def sections_of(model: type[BaseModel]) -> tuple[FormSection, ...]:
@@ -88,7 +89,9 @@ def sections_of(model: type[BaseModel]) -> tuple[FormSection, ...]:
             plain.append(_field(name, info))
         else:
             fields = tuple(_part_fields(name, info, part, is_optional))
-            parts.append(FormSection(name, info.title or name, _first_line(part.__doc__), fields))
+            parts.append(
+                FormSection(name, info.title or name, _first_line(part.__doc__), fields, _is_many(info.annotation))
+            )
     return FormSection("", "General", _first_line(model.__doc__), tuple(plain)), *parts
 
 

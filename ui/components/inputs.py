@@ -18,7 +18,7 @@ def form_inputs(sections: tuple[FormSection, ...]) -> list[gr.components.Compone
         with gr.Accordion(section.title, open=place < NUM_OPEN_SECTIONS, elem_classes=["u-section"]):
             if section.help:
                 gr.HTML(f'<p class="u-muted u-small">{section.help}</p>', apply_default_css=False)
-            with gr.Row(elem_classes=["u-fields"]):
+            with gr.Row(elem_classes=["u-fields", *(["u-pairs"] if section.is_slots else [])]):
                 inputs.extend(_input(field) for field in section.fields)
     return inputs
 

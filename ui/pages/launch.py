@@ -13,7 +13,7 @@ from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, Sa
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
 from ui.components.inputs import form_inputs
-from ui.components.panels import changes_panel, facts_panel, problem_panel, warning_panel, wrapped, yaml_panel
+from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
 from ui.studio import StudioClient, client_for, words_of
 from ui.views import arithmetic, changes, duration, estimate_seconds, yaml_of
@@ -25,6 +25,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "pretrain": PretrainConfig,
 }
 KIND_NAMES = [("Train", "train"), ("Sample", "sample"), ("Evaluate", "evaluate"), ("Pretrain", "pretrain")]
+READING = wrapped(panel("Configuration", '<p class="u-muted">Reading the recipe …</p>'))
 GO_TO_RUN = "(url) => { if (url) window.location.assign(url); }"
 
 
@@ -66,14 +67,12 @@ def launch_page(blocks: gr.Blocks) -> None:
     with gr.Row(elem_classes=["u-launch"]):
         with gr.Column(scale=7, elem_classes=["u-form"]):
             with gr.Row(elem_classes=["u-fields", "u-start"]):
-                recipe = gr.Dropdown(
-                    [], label="Recipe", info="A checked configuration to start from.", elem_id="recipe"
-                )
+                recipe = gr.Dropdown([], label="Recipe", info="Where to start from.", elem_id="recipe")
                 kind = gr.Radio(KIND_NAMES, value="train", label="Kind", info="What the run does.", elem_id="kind")
             forms = [_kind_form(name) for _, name in KIND_NAMES]
         with gr.Column(scale=5, elem_classes=["u-side"]):
             button = gr.Button("Launch", variant="primary", elem_id="launch-button")
-            side = gr.HTML(apply_default_css=False, elem_id="launch-side")
+            side = gr.HTML(READING, apply_default_css=False, elem_id="launch-side")
     everything = [input_ for form in forms for input_ in form.inputs]
     outputs = [recipe, kind, origin, *(form.column for form in forms), *everything, side]
     blocks.load(_opener(forms), None, outputs, queue=False, show_progress="hidden")

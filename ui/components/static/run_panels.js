@@ -1,7 +1,7 @@
 // The panels beside a run's charts: newest groups, events, checkpoints, configuration, log. Each takes the run's events.
 import { get, query as url } from "./api.js";
 import { card, h, when } from "./dom.js";
-import { bytes, duration, figure, plural } from "./format.js";
+import { bytes, duration, figure, plural, signed } from "./format.js";
 import { groupRow } from "./board.js";
 
 const NUM_GROUPS = 4, NUM_EVENTS = 100;
@@ -56,11 +56,19 @@ function sentence(body) {
       : `Resumed at step ${body.from_step}${body.is_state_equal === true ? ", state hash equal" : body.is_state_equal === false ? ", STATE HASH DIFFERS" : ""}.`;
     case "checkpoint": return `Checkpoint at step ${body.step}, ${bytes(body.num_bytes)}.`;
     case "samples": return body.num_done >= body.num_total ? `${plural(body.num_total, "picture")}: ${body.purpose.replace("_", " ")} at step ${body.step}.` : null;
-    case "score": return `${body.benchmark} of ${body.policy} at step ${body.step}: ${Object.entries(body.values).slice(0, 3).map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`).join(", ")}.`;
+    case "score": return `${body.policy === "difference" ? "Tuned minus base" : `Held-out score of the ${body.policy}`} at step ${body.step}: ${scoreWords(body)}.`;
     case "alarm": return body.message;
     case "log": return body.level === "debug" || body.level === "info" ? null : body.message;
     default: return null;
   }
+}
+
+function scoreWords({ policy, values, intervals }) {
+  const names = ["overall", "strict"].filter((name) => name in values);
+  return (names.length ? names : Object.keys(values).slice(0, 3)).map((name) => {
+    const interval = intervals[name], value = policy === "difference" ? signed(values[name]) : figure(values[name]);
+    return `${name.replaceAll("_", " ")} ${value}${interval ? ` [${figure(interval[0])}, ${figure(interval[1])}]` : ""}`;
+  }).join(", ");
 }
 
 export function checkpointPanel(run) {
