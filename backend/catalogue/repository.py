@@ -57,4 +57,4 @@ def list_trained(
         .where(RunRow.id.in_(newest))
         .order_by(RunRow.created_at.desc(), RunRow.id.desc(), CheckpointRow.step.desc())
     )
-    return session.execute(query).tuples().all()
+    return session.execute(query).all()

@@ -48,7 +48,7 @@ def list_events(session: Session, *, run_id: UUID, after: int, limit: int) -> Se
 def heads_of(session: Session, *, run_ids: Collection[UUID]) -> dict[UUID, int]:
     """The last event's number of each of these runs."""
     query = select(RunRow.id, RunRow.num_events).where(RunRow.id.in_(run_ids))
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def list_metrics(
@@ -69,7 +69,7 @@ def list_metrics(
         .where((numbered.c.place - 1) % stride == 0)
         .order_by(numbered.c.step)
     )
-    return session.execute(query).tuples().all(), stride > 1
+    return session.execute(query).all(), stride > 1
 
 
 def list_checkpoints(
@@ -85,4 +85,4 @@ def list_checkpoints(
 def count_by_status(session: Session) -> dict[str, int]:
     """How many runs stand where."""
     query = select(RunRow.status, func.count()).group_by(RunRow.status)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
