@@ -26,8 +26,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = logging.getLogger(__name__)
 
-REQUESTS = Counter("unmask_http_requests", "Answered requests", ["method", "route", "status"], registry=None)
-SECONDS = Histogram("unmask_http_request_seconds", "Time to the answer's first byte", ["route"], registry=None)
+REQUESTS = Counter("unmask_http_requests", "Answered requests", ["operation", "status"], registry=None)
+SECONDS = Histogram("unmask_http_request_seconds", "Time to the answer's first byte", ["operation"], registry=None)
 
 
 class RequestLayer:
@@ -134,8 +134,7 @@ def _too_large(num_bytes: int) -> str:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    route = scope.get("route")
-    # Only templates are labels: a path with ids in it would make a new series for each run.
-    path = getattr(route, "path", None) or "other"
-    REQUESTS.labels(scope["method"], path, str(status)).inc()
-    SECONDS.labels(path).observe(seconds)
+    # An operation's name, never a path: a path with ids in it would make a new series for each run.
+    operation = getattr(scope.get("route"), "name", None) or "other"
+    REQUESTS.labels(operation, str(status)).inc()
+    SECONDS.labels(operation).observe(seconds)

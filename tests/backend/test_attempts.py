@@ -16,7 +16,7 @@ from backend.errors import LeaseLostError
 from backend.models import CheckpointRow, EventRow, GroupRow, MetricRow, RunRow, SampleRow
 from backend.runs import repository as runs
 from backend.samples import repository as samples
-from backend.schemas.event import CheckpointSaved, Log, StatusChanged, StepFinished
+from backend.schemas.event import CheckpointSaved, Log, StepFinished
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
 
@@ -225,101 +225,3 @@ def test_retention_forgets_deleted_checkpoints(sessions: Sessions, make_run: Mak
             samples.add_checkpoint(session, run_id=row.id, attempt=1, saved=saved)
     with sessions() as session:
         assert [each.step for each in runs.list_checkpoints(session, run_id=row.id, limit=9)] == [30, 20]
-
-
-def test_a_lost_attempt_is_queued_again_and_says_so(
-    sessions: Sessions, make_run: MakeRun, expire_lease: Expire
-) -> None:
-    row = make_run(worker="w7")
-    expire_lease(row.id)
-    with transaction(sessions) as session:
-        assert runs.requeue_lost(session) == [row.id]
-    with sessions() as session:
-        last = runs.list_events(session, run_id=row.id, after=2, limit=9)[-1].to_wire().body
-    assert isinstance(last, StatusChanged)
-    assert last.status is RunStatus.QUEUED
-    assert "attempt 1 on w7 was lost" in last.reason
-
-
-def test_a_run_with_a_live_lease_is_not_requeued(sessions: Sessions, make_run: MakeRun) -> None:
-    make_run(worker="w")
-    with transaction(sessions) as session:
-        assert runs.requeue_lost(session) == []
-
-
-def lose(sessions: Sessions, run_id: UUID, expire_lease: Expire) -> None:
-    expire_lease(run_id)
-    with transaction(sessions) as session:
-        runs.requeue_lost(session)
-
-
-def test_a_run_that_loses_five_attempts_at_the_same_step_fails_with_a_reason(
-    sessions: Sessions, make_run: MakeRun, expire_lease: Expire
-) -> None:
-    row = make_run(worker="w")
-    for lost in range(5):
-        current = row if lost == 0 else claim(sessions, row.id)
-        assert current is not None
-        step(sessions, current, 3)  # Each attempt gets as far as the one before, which is no progress.
-        lose(sessions, row.id, expire_lease)
-    failed = read(sessions, row.id)
-    assert failed.status == "failed"
-    # The first attempt did get to a step that none had reached; the count began after it.
-    assert failed.error is not None
-    assert "without getting beyond step 3" in failed.error
-    assert claim(sessions, row.id) is None
-
-
-def test_progress_sets_the_count_of_lost_attempts_back(
-    sessions: Sessions, make_run: MakeRun, expire_lease: Expire
-) -> None:
-    row = make_run(worker="w")
-    for number in range(1, 8):
-        current = row if number == 1 else claim(sessions, row.id)
-        assert current is not None
-        step(sessions, current, number)
-        lose(sessions, row.id, expire_lease)
-    assert read(sessions, row.id).status == "queued"
-
-
-@pytest.mark.parametrize(("ask", "status"), [(runs.request_cancel, "cancelled"), (runs.request_pause, "paused")])
-def test_a_request_outlives_the_worker_that_was_asked(
-    sessions: Sessions, make_run: MakeRun, expire_lease: Expire, ask: Callable[..., RunRow], status: str
-) -> None:
-    row = make_run(worker="w")
-    with transaction(sessions) as session:
-        ask(session, run_id=row.id)
-    lose(sessions, row.id, expire_lease)
-    assert read(sessions, row.id).status == status
-
-
-def test_a_cancel_that_came_while_pausing_wins(sessions: Sessions, make_run: MakeRun) -> None:
-    row = make_run(worker="w")
-    with transaction(sessions) as session:
-        runs.request_cancel(session, run_id=row.id)
-    with transaction(sessions) as session:
-        ended = runs.finish(session, run_id=row.id, attempt=1, status=RunStatus.PAUSED)
-    assert ended.status == "cancelled"
-    assert ended.finished_at is not None
-
-
-@pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
-def test_a_final_state_never_changes(sessions: Sessions, make_run: MakeRun, status: RunStatus) -> None:
-    row = make_run(worker="w")
-    with transaction(sessions) as session:
-        runs.finish(session, run_id=row.id, attempt=1, status=status, error="e" if status == "failed" else None)
-    before = read(sessions, row.id)
-    asks: list[Callable[..., object]] = [
-        runs.request_cancel,
-        runs.request_pause,
-        runs.resume,
-        runs.request_save,
-        runs.request_sample,
-    ]
-    for ask in asks:
-        with transaction(sessions) as session:
-            ask(session, run_id=row.id)
-    assert claim(sessions, row.id) is None
-    after = read(sessions, row.id)
-    assert (after.status, after.updated_at, after.num_events) == (status, before.updated_at, before.num_events)
-    assert (after.lease_expires_at, after.worker) == (None, None)

@@ -1,0 +1,153 @@
+"""Runs are created once, whatever is repeated, and what is wrong is refused with a pointer to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend import queue
+from backend.db import transaction
+from backend.models import RunRow
+from backend.runs import repository as runs
+from backend.runs import service
+
+RUNS = "/api/v1/runs"
+TRAIN: dict[str, Any] = {"config": {"kind": "train", "name": "first", "num_steps": 5}}
+Read = Callable[[], list[str]]
+MakeRun = Callable[..., RunRow]
+
+
+def problem(response: Response, status: int, code: str) -> dict[str, Any]:
+    """The body of a problem, once it is seen to be one."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
+
+
+def test_a_created_run_is_queued_and_its_message_is_sent(api: TestClient, broker: Read) -> None:
+    response = api.post(RUNS, json=TRAIN)
+    assert response.status_code == 201
+    run = response.json()
+    assert response.headers["location"] == f"{RUNS}/{run['id']}"
+    assert (run["status"], run["name"], run["num_events"], run["attempt"]) == ("queued", "first", 1, 0)
+    assert run["config"]["num_steps"] == 5
+    assert UUID(run["id"]).version == 7
+    assert broker() == [run["id"]]
+    assert api.get(response.headers["location"]).json() == run
+
+
+def test_the_row_is_committed_before_the_message_leaves(
+    api: TestClient, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def send(run_id: UUID) -> bool:
+        with sessions() as session:
+            seen.append(runs.get_run(session, run_id=run_id).status)
+        return True
+
+    monkeypatch.setattr(queue, "send", send)
+    api.post(RUNS, json=TRAIN)
+    assert seen == ["queued"]
+
+
+def test_a_broker_that_is_down_loses_no_run(
+    api: TestClient, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch, broker: Read
+) -> None:
+    working = queue.celery_app
+    monkeypatch.setattr(queue, "celery_app", queue.build_celery("redis://127.0.0.1:1/0"))
+    run_id = api.post(RUNS, json=TRAIN).json()["id"]
+    assert api.get(f"{RUNS}/{run_id}").json()["status"] == "queued"
+    monkeypatch.setattr(queue, "celery_app", working)
+    with transaction(sessions) as session:
+        assert service.send_unsent(session) == [UUID(run_id)]
+    assert broker() == [run_id]
+    with transaction(sessions) as session:
+        assert service.send_unsent(session) == []
+        assert service.send_unsent(session, resend_seconds=0) == [UUID(run_id)]
+
+
+def test_the_same_key_and_body_give_the_same_run(api: TestClient, broker: Read) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = api.post(RUNS, json=TRAIN, headers=headers)
+    second = api.post(RUNS, json=TRAIN, headers=headers)
+    assert (second.status_code, second.json()) == (201, first.json())
+    assert second.headers["location"] == first.headers["location"]
+    assert len(api.get(RUNS).json()["data"]) == 1
+    assert len(broker()) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(api: TestClient) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    api.post(RUNS, json=TRAIN, headers=headers)
+    other = {"config": TRAIN["config"] | {"num_steps": 6}}
+    body = problem(api.post(RUNS, json=other, headers=headers), 422, "malformed")
+    assert body["errors"][0]["pointer"] == "/header/Idempotency-Key"
+
+
+def test_a_key_that_is_sent_twice_at_once_makes_one_run(api: TestClient) -> None:
+    ids: list[str] = []
+    post = lambda: ids.append(api.post(RUNS, json=TRAIN, headers={"Idempotency-Key": "k"}).json()["id"])  # noqa: E731
+    threads = [threading.Thread(target=post) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ids) == 4
+    assert len(set(ids)) == 1
+
+
+def test_a_refused_request_does_not_use_its_key_up(api: TestClient) -> None:
+    headers = {"Idempotency-Key": "k"}
+    problem(api.post(RUNS, json=TRAIN | {"parent_run_id": str(uuid4())}, headers=headers), 404, "not_found")
+    assert api.post(RUNS, json=TRAIN, headers=headers).status_code == 201
+
+
+def test_a_wrong_value_is_refused_with_a_pointer_to_it(api: TestClient) -> None:
+    wrong = {"config": {"kind": "train", "rollout": {"group_size": 1}, "nonsense": 1}, "tags": ["a", ""]}
+    body = problem(api.post(RUNS, json=wrong), 422, "malformed")
+    pointers = {each["pointer"] for each in body["errors"]}
+    assert pointers == {"/config/rollout/group_size", "/config/nonsense", "/tags/1"}
+
+
+def test_settings_that_do_not_fit_together_are_refused_in_plain_words(api: TestClient) -> None:
+    config = {
+        "kind": "train",
+        "grpo": {"step_selection": "last", "num_selected_steps": 9},
+        "sampling": {"num_unmasking_steps": 8},
+    }
+    body = problem(api.post(RUNS, json={"config": config}), 422, "malformed")
+    assert body["errors"][0]["message"].startswith("grpo.num_selected_steps is 9")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"'])
+def test_a_body_that_is_no_run_is_refused(api: TestClient, content: bytes) -> None:
+    response = api.post(RUNS, content=content, headers={"Content-Type": "application/json"})
+    problem(response, 422, "malformed")
+
+
+def test_a_nul_in_a_name_is_refused(api: TestClient) -> None:
+    problem(api.post(RUNS, json={"config": {"kind": "train", "name": "a\x00"}}), 422, "malformed")
+
+
+def test_an_unknown_run_is_not_found(api: TestClient) -> None:
+    run_id = uuid4()
+    assert str(run_id) in problem(api.get(f"{RUNS}/{run_id}"), 404, "not_found")["detail"]
+    for verb in ("cancel", "pause", "resume", "save-checkpoint", "sample-now", "clone"):
+        problem(api.post(f"{RUNS}/{run_id}/{verb}"), 404, "not_found")
+    for part in ("events", "events/stream", "metrics", "groups", "groups/steps", "checkpoints", "log"):
+        problem(api.get(f"{RUNS}/{run_id}/{part}"), 404, "not_found")
+
+
+def test_an_id_that_is_none_is_malformed(api: TestClient) -> None:
+    problem(api.get(f"{RUNS}/seven"), 422, "malformed")

@@ -1,0 +1,240 @@
+"""Groups in order, pictures cached by their hash, and every unmasking step of a sample."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+from sqlalchemy.orm import Session, sessionmaker
+
+from backend.artifacts import RunFolder, run_folder
+from backend.db import transaction
+from backend.models import RunRow
+from backend.samples import repository as samples
+from backend.schemas.sample import GroupRecord
+
+Sessions = sessionmaker[Session]
+MakeRun = Callable[..., RunRow]
+MakeGroup = Callable[..., GroupRecord]
+
+SIDE = 8
+NUM_STEPS = 3
+
+
+def png(array: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array.astype(np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_files(folder: RunFolder, group: GroupRecord) -> None:
+    """Files as a job writes them: 2 samples, 2 x 2 tokens, 3 steps; frame t is filled with 10 t."""
+    for sample in group.samples:
+        folder.write(sample.image_path, png(np.full((SIDE, SIDE, 3), 99)))
+        frames = [np.full((SIDE, SIDE, 3), 10 * step) for step in range(NUM_STEPS)]
+        folder.write(sample.image_path.replace("samples", "frames"), png(np.concatenate(frames, axis=1)))
+    unmasked_at = np.array([[0, 1, 1, 2], [2, 2, 0, 1]], dtype=np.int16)
+    confidence = np.full((NUM_STEPS, 2, 4), 0.5, dtype=np.float16)
+    confidence[1, 0] = [np.nan, 0.25, 0.75, 0.5]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        codes=np.array([[5, 6, 7, 8], [1, 2, 3, 4]], dtype=np.int16),
+        unmasked_at=unmasked_at,
+        drawn=np.zeros((NUM_STEPS, 2, 4), dtype=np.int16),
+        confidence=confidence,
+        entropy=np.full((NUM_STEPS, 2, 4), 1.5, dtype=np.float16),
+        log_prob=np.array([[-1.0, -2.0], [-3.0, -np.inf], [-5.0, -6.0]], dtype=np.float32),
+        grid=np.array([2, 2], dtype=np.int32),
+        codebook_size=np.array(1024, dtype=np.int32),
+        transition=np.array("candidate_2"),
+    )
+    assert group.trajectory_path is not None
+    folder.write(group.trajectory_path, buffer.getvalue())
+
+
+@pytest.fixture
+def add(sessions: Sessions) -> Callable[..., None]:
+    def add_groups(run_id: UUID, *groups: GroupRecord, purpose: str = "train") -> None:
+        with transaction(sessions) as session:
+            samples.add_groups(session, run_id=run_id, purpose=purpose, groups=groups)
+
+    return add_groups
+
+
+@pytest.fixture
+def sample_url(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None], tmp_path: Path
+) -> str:
+    """The first sample, by place, of a group whose files are there."""
+    run_id = make_run(worker="w").id
+    add(run_id, make_group())
+    write_files(run_folder(tmp_path / "runs", run_id), make_group())
+    group = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"][0]
+    first = next(sample for sample in group["samples"] if sample["index"] == 0)
+    return f"/api/v1/samples/{first['id']}"
+
+
+def test_a_group_shows_its_samples_best_first(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, make_group(num_samples=4, is_kept=False, reason="its rewards hardly differ"))
+    (group,) = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"]
+    assert [sample["index"] for sample in group["samples"]] == [3, 2, 1, 0]
+    assert (group["is_kept"], group["reason"]) == (False, "its rewards hardly differ")
+    best = group["samples"][0]
+    assert (best["reward_breakdown"], best["prompt"], best["seed"]) == ({"strict": 3.0}, "a red circle", 103)
+    assert api.get(f"/api/v1/samples/{best['id']}").json() == best
+
+
+def test_the_newest_step_is_shown_when_none_is_named(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    url = f"/api/v1/runs/{run_id}/groups"
+    assert api.get(url).json() == {"data": [], "has_more": False, "next_cursor": None}
+    add(run_id, make_group(step=1), make_group(step=5))
+    add(run_id, make_group(step=9), purpose="probe")
+    assert [group["step"] for group in api.get(url, params={"purpose": "train"}).json()["data"]] == [5]
+    assert [group["purpose"] for group in api.get(url).json()["data"]] == ["probe"]
+    assert [group["step"] for group in api.get(url, params={"step": 1}).json()["data"]] == [1]
+
+
+def test_groups_of_a_step_are_paged_without_loss(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, *(make_group(index=index) for index in range(5)))
+    add(
+        run_id,
+        *(make_group(index=index, policy=policy) for index in range(2) for policy in ("base", "probe")),
+        purpose="probe",
+    )
+    seen: list[tuple[str, str, int]] = []
+    cursor: str | None = None
+    while True:
+        page = api.get(
+            f"/api/v1/runs/{run_id}/groups", params={"step": 1, "limit": 2} | ({"after": cursor} if cursor else {})
+        ).json()
+        seen += [(group["purpose"], group["policy"], group["index"]) for group in page["data"]]
+        if (cursor := page["next_cursor"]) is None:
+            break
+    assert seen == [
+        *(("probe", policy, index) for policy in ("base", "probe") for index in range(2)),
+        *(("train", "policy", index) for index in range(5)),
+    ]
+
+
+def test_the_steps_that_have_groups_are_counted(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, make_group(step=1), make_group(step=1, index=1, is_kept=False, mean_reward=1.0), make_group(step=3))
+    assert api.get(f"/api/v1/runs/{run_id}/groups/steps").json() == [
+        {"step": 1, "purpose": "train", "policy": "policy", "num_groups": 2, "num_kept": 1, "mean_reward": 0.75},
+        {"step": 3, "purpose": "train", "policy": "policy", "num_groups": 1, "num_kept": 1, "mean_reward": 0.5},
+    ]
+
+
+def test_a_resumed_run_gives_its_samples_the_same_ids(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, make_group())
+    before = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"]
+    add(run_id, make_group())
+    after = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"]
+    assert [sample["id"] for sample in after[0]["samples"]] == [sample["id"] for sample in before[0]["samples"]]
+    assert UUID(after[0]["id"]).version == 7
+
+
+def test_a_picture_is_sent_once_and_cached_for_good(api: TestClient, sample_url: str) -> None:
+    first = api.get(f"{sample_url}/image")
+    assert first.headers["content-type"] == "image/png"
+    assert first.headers["etag"] == f'"{1:032x}{0:032x}"'
+    assert "immutable" in first.headers["cache-control"]
+    assert Image.open(io.BytesIO(first.content)).size == (SIDE, SIDE)
+    again = api.get(f"{sample_url}/image", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_trajectory_tells_what_each_step_kept_and_masked_again(api: TestClient, sample_url: str) -> None:
+    trajectory = api.get(f"{sample_url}/trajectory").json()
+    assert (trajectory["num_rows"], trajectory["num_columns"]) == (2, 2)
+    assert (trajectory["codebook_size"], trajectory["transition"]) == (1024, "candidate_2")
+    first, second, last = trajectory["steps"]
+    assert [step["num_masked_before"] for step in trajectory["steps"]] == [4, 3, 1]
+    assert [step["num_unmasked"] for step in trajectory["steps"]] == [1, 2, 1]
+    assert first["codes"] == [5, -1, -1, -1]
+    assert first["is_remasked"] == [False, True, True, True]
+    assert second["is_newly_unmasked"] == [False, True, True, False]
+    assert second["confidence"] == [None, 0.25, 0.75, 0.5]
+    assert second["entropy"] == [None, 1.5, 1.5, 1.5]
+    assert second["mean_confidence"] == 0.5
+    assert last["codes"] == [5, 6, 7, 8]
+    assert [step["log_prob"] for step in trajectory["steps"]] == [-1.0, -3.0, -5.0]
+    assert api.get(last["image_url"]).status_code == 200
+
+
+def test_an_infinite_log_prob_is_null(api: TestClient, sample_url: str) -> None:
+    sample = api.get(sample_url).json()
+    group = api.get(f"/api/v1/runs/{sample['run_id']}/groups").json()["data"][0]
+    other = next(each for each in group["samples"] if each["index"] == 1)
+    steps = api.get(f"/api/v1/samples/{other['id']}/trajectory").json()["steps"]
+    assert [step["log_prob"] for step in steps] == [-2.0, None, -6.0]
+
+
+def test_each_frame_is_cut_from_the_strip(api: TestClient, sample_url: str) -> None:
+    for step in range(NUM_STEPS):
+        frame = Image.open(io.BytesIO(api.get(f"{sample_url}/frames/{step}").content))
+        assert frame.size == (SIDE, SIDE)
+        assert frame.getextrema() == ((10 * step, 10 * step),) * 3
+    beyond = api.get(f"{sample_url}/frames/{NUM_STEPS}")
+    assert (beyond.status_code, beyond.json()["code"]) == (404, "not_found")
+    assert api.get(f"{sample_url}/frames/-1").status_code == 422
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_a_replay_shows_every_frame_enlarged(api: TestClient, sample_url: str, kind: str) -> None:
+    response = api.get(f"{sample_url}/replay.{kind}", params={"scale": 3})
+    assert response.headers["content-type"] == f"image/{kind}"
+    with Image.open(io.BytesIO(response.content)) as replay:
+        assert getattr(replay, "n_frames", 1) == NUM_STEPS
+        assert replay.size == (3 * SIDE, 3 * SIDE)
+    assert api.get(f"{sample_url}/replay.{kind}", params={"scale": 99}).status_code == 422
+
+
+def test_a_sample_without_a_trajectory_says_so(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, make_group(trajectory_path=None))
+    sample = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"][0]["samples"][0]
+    assert not sample["has_trajectory"]
+    missing = api.get(f"/api/v1/samples/{sample['id']}/trajectory")
+    assert (missing.status_code, "did not record it" in missing.json()["detail"]) == (404, True)
+
+
+def test_a_missing_file_is_named(
+    api: TestClient, make_run: MakeRun, make_group: MakeGroup, add: Callable[..., None]
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, make_group())
+    sample = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"][0]["samples"][0]
+    for part in ("image", "trajectory", "frames/0", "replay.gif"):
+        missing = api.get(f"/api/v1/samples/{sample['id']}/{part}")
+        assert missing.status_code == 404
+        assert "/000001/" in missing.json()["detail"]
+
+
+def test_an_unknown_sample_is_not_found(api: TestClient) -> None:
+    for part in ("", "/image", "/trajectory", "/frames/0", "/replay.webp"):
+        assert api.get(f"/api/v1/samples/{uuid4()}{part}").json()["code"] == "not_found"
