@@ -112,7 +112,7 @@ def _opener(forms: list[KindForm]) -> Callable[[gr.Request], list[Any]]:
 
 
 def _recipe_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
-    def choose_recipe(name: str, request: gr.Request) -> list[Any]:
+    def choose_recipe(request: gr.Request, name: str) -> list[Any]:
         with client_for(request) as client:
             recipes = client.list_recipes()
             return _filled(forms, client, _origin_of(client, recipes, {"recipe": name}), recipes)
@@ -145,7 +145,7 @@ def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes
 
 
 def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
-    def choose_kind(kind: str, *shown: FormValue, request: gr.Request) -> list[Any]:
+    def choose_kind(request: gr.Request, kind: str, *shown: FormValue) -> list[Any]:
         form, own = _own_values(forms, kind, shown)
         with client_for(request) as client:
             side = _side(client, form.model, form.data(own), Origin("the defaults", form.model()))  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
 
 
 def _previewer(form: KindForm) -> Callable[..., str]:
-    def preview(origin: Origin | None, *shown: FormValue, request: gr.Request) -> str:
+    def preview(request: gr.Request, origin: Origin | None, *shown: FormValue) -> str:
         with client_for(request) as client:
             return _side(client, form.model, form.data(shown), origin)
 
@@ -163,7 +163,7 @@ def _previewer(form: KindForm) -> Callable[..., str]:
 
 
 def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
-    def launch(kind: str, origin: Origin | None, *shown: FormValue, request: gr.Request) -> tuple[str, Any]:
+    def launch(request: gr.Request, kind: str, origin: Origin | None, *shown: FormValue) -> tuple[str, Any]:
         form, own = _own_values(forms, kind, shown)
         try:
             wanted = _request(form.model, form.data(own), origin)

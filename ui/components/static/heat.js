@@ -43,8 +43,8 @@ export function paintGrid(canvas, trajectory, index, layer, colours) {
     context.fillStyle = value === null ? colours.sunken : css(viridis((value - low) / (high - low || 1)));
     context.fillRect(x, y, scale, scale);
     if (isMasked) hatch(context, x, y, scale, value === null ? colours.line : colours.surface);
-    if (step.is_newly_unmasked[cell]) ring(context, x, y, scale, colours.accent, colours.surface, false);
-    else if (step.is_remasked[cell]) ring(context, x, y, scale, colours.text, colours.surface, true);
+    if (step.is_newly_unmasked[cell]) ring(context, x, y, scale, colours.accent, colours.surface);
+    else if (step.is_remasked[cell]) dashes(context, x, y, scale, colours.line);
   }
   context.strokeStyle = colours.surface;
   context.lineWidth = Math.max(1, scale / 40);
@@ -70,7 +70,7 @@ function hatch(context, x, y, size, colour) {
   context.restore();
 }
 
-function ring(context, x, y, size, colour, halo, isDashed) {
+function ring(context, x, y, size, colour, halo) {
   const width = Math.max(2, size / 12), inset = width;
   context.save();
   context.lineWidth = width * 1.8;
@@ -78,7 +78,16 @@ function ring(context, x, y, size, colour, halo, isDashed) {
   context.strokeRect(x + inset, y + inset, size - 2 * inset, size - 2 * inset);
   context.lineWidth = width;
   context.strokeStyle = colour;
-  if (isDashed) context.setLineDash([size / 6, size / 8]);
+  context.strokeRect(x + inset, y + inset, size - 2 * inset, size - 2 * inset);
+  context.restore();
+}
+
+function dashes(context, x, y, size, colour) {
+  const width = Math.max(1, size / 32), inset = size / 10;
+  context.save();
+  context.lineWidth = width;
+  context.strokeStyle = colour;
+  context.setLineDash([size / 10, size / 10]);
   context.strokeRect(x + inset, y + inset, size - 2 * inset, size - 2 * inset);
   context.restore();
 }
