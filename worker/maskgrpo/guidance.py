@@ -16,7 +16,13 @@ class GuidedPrefix:
     """The encoded prompts of B rollouts, and of their unconditional twins where there is guidance."""
 
     prefix: Prefix  # B rows, or 2B: the conditional ones, then as many unconditional ones.
+    num_rollouts: int  # B.
     guidance_scale: float  # w, at least 0; 0 = none.
+
+    def index(self, rows: Tensor) -> GuidedPrefix:
+        """The prefix of the given rollouts, (R,) int64, with repetition allowed."""
+        both = rows if self.guidance_scale == 0 else torch.cat([rows, rows + self.num_rollouts])
+        return GuidedPrefix(self.prefix.index(both), len(rows), self.guidance_scale)
 
     def image_logits(self, policy: Policy, codes: Tensor, rows: Tensor) -> Tensor:
         """Gives the logits of the distribution that is sampled: (1 + w) conditional - w unconditional.
@@ -36,8 +42,8 @@ class GuidedPrefix:
         return (1 + self.guidance_scale) * conditional - self.guidance_scale * unconditional
 
 
-def encode_prompts(policy: Policy, prompts: Sequence[str], guidance_scale: float) -> GuidedPrefix:
-    """Encodes each distinct prompt once, and the empty one once, and hands them out to the B rollouts.
+def encode_prompts(policy: Policy, prompts: Sequence[str], guidance_scale: float) -> tuple[GuidedPrefix, Tensor]:
+    """Encodes each distinct prompt once, and the empty one once where there is guidance.
 
     Args:
         policy: the model; gradients flow when they are enabled.
@@ -45,12 +51,14 @@ def encode_prompts(policy: Policy, prompts: Sequence[str], guidance_scale: float
         guidance_scale: w, at least 0.
 
     Returns:
-        The prefix of the B rollouts in their order.
+        The prefix of the D distinct prompts, and (B,) int64: which of them each prompt is. `prefix.index(places)` is
+        that of the B prompts.
     """
     places = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
     rows = torch.tensor([places[prompt] for prompt in prompts], device=policy.device)
     if guidance_scale == 0:
-        return GuidedPrefix(policy.prefix(list(places)).index(rows), guidance_scale)
-    unconditional = torch.full_like(rows, len(places))
-    prefix = policy.prefix([*places, ""]).index(torch.cat([rows, unconditional]))
-    return GuidedPrefix(prefix, guidance_scale)
+        return GuidedPrefix(policy.prefix(list(places)), len(places), guidance_scale), rows
+    conditional = torch.arange(len(places), device=policy.device)
+    unconditional = torch.full_like(conditional, len(places))
+    prefix = policy.prefix([*places, ""]).index(torch.cat([conditional, unconditional]))
+    return GuidedPrefix(prefix, len(places), guidance_scale), rows

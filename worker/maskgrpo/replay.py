@@ -113,8 +113,8 @@ def replay(policy: Policy, transitions: Transitions, definition: TransitionDefin
         The terms and the logits.
     """
     rows = transitions.has_term.flatten().nonzero().squeeze(1)
-    prefix = encode_prompts(policy, transitions.prompts, guidance_scale)
-    logits = prefix.image_logits(policy, transitions.codes, rows)
+    distinct, places = encode_prompts(policy, transitions.prompts, guidance_scale)
+    logits = distinct.index(places).image_logits(policy, transitions.codes, rows)
     log_probs = logits.log_softmax(dim=1)
     terms = transition_terms(log_probs, rows, transitions.drawn, transitions.is_newly_unmasked, definition)
     return Replay(terms, logits, rows)

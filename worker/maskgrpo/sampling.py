@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
-from worker.maskgrpo.guidance import encode_prompts
+from worker.maskgrpo.guidance import GuidedPrefix, encode_prompts
 from worker.maskgrpo.schedule import masked_counts, temperatures
 from worker.maskgrpo.transition import transition_terms
 from worker.maskgrpo.types import Policy, Trajectory, UnmaskingStep
@@ -83,16 +83,35 @@ def rollout_steps(
     counts = masked_counts(policy.num_image_tokens, num_steps)
     weights = temperatures(sampling.temperature, num_steps, sampling.temperature_schedule)
     noise = draw_noise(seeds, num_steps, policy.num_image_tokens, policy.device)
-    prefix = encode_prompts(policy, prompts, sampling.guidance_scale)
+    distinct, places = encode_prompts(policy, prompts, sampling.guidance_scale)
+    prefix = distinct.index(places)
     codes = torch.full((len(prompts), policy.num_image_tokens), mask_code, device=policy.device)
     for index in range(num_steps):
         rows = masked_rows(codes == mask_code, counts[index])
-        log_probs = prefix.image_logits(policy, codes, rows).log_softmax(dim=1)
+        logits = prefix.image_logits(policy, codes, rows) if index else first_logits(policy, distinct, places)
+        log_probs = logits.log_softmax(dim=1)
         perturbation = weights[index] * noise.gumbel[index]
         num_kept = counts[index] - counts[index + 1]
         step = unmask(log_probs, rows, codes, noise.uniform[index], perturbation, num_kept, transition)
         codes = torch.where(step.is_newly_unmasked, step.drawn, codes)
         yield step
+
+
+def first_logits(policy: Policy, distinct: GuidedPrefix, places: Tensor) -> Tensor:
+    """Gives the logits of the first step once for each prompt: all of a group's rollouts begin with the same state.
+
+    Args:
+        policy: the model.
+        distinct: the D distinct prompts.
+        places: (B,) int64 in [0, D).
+
+    Returns:
+        (B * N, K) float32.
+    """
+    num_tokens = policy.num_image_tokens
+    codes = torch.full((distinct.num_rollouts, num_tokens), policy.codebook_size, device=places.device)
+    logits = distinct.image_logits(policy, codes, torch.arange(codes.numel(), device=places.device))
+    return logits.unflatten(0, codes.shape)[places].flatten(0, 1)
 
 
 def draw_noise(seeds: Sequence[int], num_steps: int, num_tokens: int, device: torch.device) -> Noise:
