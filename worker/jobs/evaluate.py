@@ -37,7 +37,7 @@ class Candidate:
 
 def evaluate(config: EvaluateConfig, folder: RunFolder) -> Job:
     """Measures batch by batch; one step is one batch of captions, with every policy."""
-    prepare_torch(config.policy, config.seed)
+    prepare_torch(config.policy)
     evaluation = Evaluation(config, folder)
     flags = yield job_started(evaluation.done, evaluation.num_steps, evaluation.candidates[0].policy.device)
     for step in range(evaluation.done + 1, evaluation.num_steps + 1):

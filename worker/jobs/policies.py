@@ -68,11 +68,10 @@ def device_of(config: PolicyConfig) -> torch.device:
     return torch.device(config.device)
 
 
-def prepare_torch(config: PolicyConfig, seed: int) -> None:
-    """Threads, determinism and the global seed; nothing of ours draws from the global generator."""
+def prepare_torch(config: PolicyConfig) -> None:
+    """Threads and determinism."""
     torch.set_num_threads(config.num_threads or len(os.sched_getaffinity(0)))
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-    torch.manual_seed(seed)
 
 
 def keep_start(config: PolicyConfig, folder: RunFolder) -> None:

@@ -43,7 +43,7 @@ _BATCH = 60
 
 def pretrain(config: PretrainConfig, folder: RunFolder) -> Job:
     """Trains both stages from the newest whole checkpoint, or from nothing, and exports the policy."""
-    prepare_torch(config.policy, config.seed)
+    prepare_torch(config.policy)
     pretraining = Pretraining(config, folder)
     flags = yield from pretraining.begin()
     for step in pretraining.steps():
@@ -180,5 +180,4 @@ class Pretraining:
         return {
             "tokenizer": self._tokenizer.state_dict(),
             "transformer": None if self._transformer is None else self._transformer.state_dict(),
-            "torch_generator": torch.get_rng_state(),
         }

@@ -22,7 +22,7 @@ _PICTURES_A_BATCH = 32
 
 def sample(config: SampleConfig, folder: RunFolder) -> Job:
     """Makes the pictures batch by batch; one step is one batch."""
-    prepare_torch(config.policy, config.seed)
+    prepare_torch(config.policy)
     prompts = _prompts(config)
     policy = load(config.policy, folder)
     seeds = tuple(range(config.seed, config.seed + config.samples_per_prompt))

@@ -33,7 +33,7 @@ _NUM_FRAMES_A_STEP = 64
 
 def train_policy(config: TrainConfig, folder: RunFolder) -> Job:
     """Trains from the newest whole checkpoint, or from the start, to the last step."""
-    prepare_torch(config.policy, config.seed)
+    prepare_torch(config.policy)
     keep_start(config.policy, folder)
     training = Training(config, folder)
     flags = yield from training.begin()
@@ -68,6 +68,8 @@ class Training:
         self.reference = load_start(config.policy, folder).requires_grad_(False)
         self.state = TrainerState(self.policy, CaptionSource(config.prompts, config.seed), config)
         self._probe = Probe(config)
+        # Nothing of ours draws from the global generator, but a policy with dropout would.
+        torch.manual_seed(config.seed)
 
     def begin(self) -> JobPart:
         """Loads the newest whole checkpoint, says where the job goes on, and measures the base where nobody has."""
@@ -106,7 +108,8 @@ class Training:
         with self.state.optimizer.averaged():
             if flags.is_sample_requested:
                 flags = yield self._sample_now(step.step)
-            if self._is_due(self._config.probe.every_num_steps) and self._probe.is_wanted and outcome_of(flags) is None:
+            is_probe_due = self._probe.is_wanted and self._is_due(self._config.probe.every_num_steps)
+            if is_probe_due and not flags.is_cancel_requested:
                 flags = yield from self._probe.measure(self.policy, self._folder, step.step)
         if self._must_save(flags):
             flags = yield from self._save()
