@@ -42,7 +42,7 @@ class TransformerStageConfig(Section):
     """Stage two: masked token prediction from captions."""
 
     num_steps: int = Field(
-        2400,
+        2600,
         ge=1,
         le=10_000_000,
         title="Steps",
@@ -71,7 +71,7 @@ class TransformerStageConfig(Section):
         100, ge=0, le=100_000, title="Warm-up", description="Linear warm-up.", json_schema_extra=unit("steps")
     )
     decay_fraction: float = Field(
-        0.4, ge=0, le=1, title="Decay", description="Last share of the steps, in which the rate falls."
+        0.5, ge=0, le=1, title="Decay", description="Last share of the steps, in which the rate falls."
     )
     prompt_dropout: float = Field(
         0.1, ge=0, le=1, title="Prompt dropout", description="Share of empty prompts, for guidance."
