@@ -1,0 +1,68 @@
+"""The experiments: a recipe, what is changed in it, how long it runs, and at which steps it is evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.catalogue.recipes import get_recipe
+from backend.schemas.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row of the results: the same for every seed."""
+
+    name: str
+    title: str
+    recipe: str = "tiny-shapes"
+    changes: dict[str, Any] = field(default_factory=dict)  # dotted path -> value
+    marks: tuple[float, ...] = (1.0,)  # evaluated at these multiples of the recipe's length; the last one ends the run
+
+    def config(self, seed: int) -> TrainConfig:
+        """The trial's configuration for a seed; the learning-rate schedule is the recipe's, however long it runs."""
+        recipe = get_recipe(self.recipe).config
+        assert isinstance(recipe, TrainConfig), f"{self.recipe} is no training recipe"
+        settings = recipe.model_dump(mode="json")
+        settings["optimizer"]["decay_steps"] = recipe.optimizer.decay_steps or recipe.num_steps
+        marks = self.steps
+        changes = {
+            "seed": seed,
+            "name": f"{self.name}, seed {seed}",
+            "num_steps": marks[-1],
+            "checkpoints.every_num_steps": marks[0],
+            "checkpoints.num_kept": 1000,
+            "probe.num_prompts": 0,
+            "log_groups_every": 10_000,
+        }
+        for path, value in {**changes, **self.changes}.items():
+            *sections, key = path.split(".")
+            place = settings
+            for section in sections:
+                place = place[section]
+            place[key] = value
+        return TrainConfig.model_validate(settings)
+
+    @property
+    def steps(self) -> list[int]:
+        """The marks as step numbers."""
+        recipe = get_recipe(self.recipe).config
+        assert isinstance(recipe, TrainConfig), f"{self.recipe} is no training recipe"
+        return [round(mark * recipe.num_steps) for mark in self.marks]
+
+
+TRIALS = (
+    Trial("default", "the default recipe (candidate 2)", marks=(1.0, 4.0)),
+    Trial("candidate-1", "candidate 1, exact, under Gumbel noise", changes={"grpo.transition": "candidate_1"}),
+    Trial(
+        "candidate-1-noise-free",
+        "candidate 1, exact, temperature 0 in the rollout",
+        changes={"grpo.transition": "candidate_1", "sampling.temperature": 0.0},
+    ),
+    Trial(
+        "candidate-2-noise-free",
+        "candidate 2, temperature 0 in the rollout",
+        changes={"sampling.temperature": 0.0},
+    ),
+    Trial("autoregressive", "autoregressive log-prob", changes={"grpo.transition": "autoregressive"}),
+)
