@@ -114,7 +114,27 @@ def replay(policy: Policy, transitions: Transitions, definition: TransitionDefin
     """
     rows = transitions.has_term.flatten().nonzero().squeeze(1)
     distinct, places = encode_prompts(policy, transitions.prompts, guidance_scale)
-    logits = distinct.index(places).image_logits(policy, transitions.codes, rows)
+    states, state_of = distinct_states(transitions.step, places)
+    num_tokens = transitions.codes.shape[1]
+    rows_of_states = state_of[rows // num_tokens] * num_tokens + rows % num_tokens
+    logits = distinct.index(places[states]).image_logits(policy, transitions.codes[states], rows_of_states)
     log_probs = logits.log_softmax(dim=1)
     terms = transition_terms(log_probs, rows, transitions.drawn, transitions.is_newly_unmasked, definition)
     return Replay(terms, logits, rows)
+
+
+def distinct_states(step: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Finds the transitions that begin in the same state: the first ones of a prompt, where all is masked.
+
+    Args:
+        step: (M,) int64, which unmasking step.
+        places: (M,) int64, which distinct prompt.
+
+    Returns:
+        (D,) int64, one transition for each distinct state, and (M,) int64 in [0, D), the state of each transition.
+    """
+    own = torch.arange(len(step), device=step.device)
+    is_first = step == 0
+    earliest = own.new_full((len(step),), len(step)).scatter_reduce(0, places[is_first], own[is_first], "amin")
+    states, state_of = torch.where(is_first, earliest[places], own).unique(return_inverse=True)
+    return states, state_of
