@@ -33,14 +33,21 @@ def record(session: Session, run_id: UUID, attempt: int, body: runs.Body, after_
         LeaseLostError: when the attempt no longer holds the run; nothing may be committed then.
     """
     row = runs.lock_run(session, run_id=run_id)
-    if row.attempt == attempt and row.num_events > after_seq:
-        return Recorded(row.num_events, row.flags)
+    if row.num_events > after_seq and _is_written(session, run_id, attempt, body, after_seq):
+        return Recorded(after_seq + 1, row.flags)
     if isinstance(body, StatusChanged):
         row = runs.finish(session, run_id=run_id, attempt=attempt, status=body.status, reason=body.reason)
         return Recorded(row.num_events, row.flags)
     seq = runs.append_event(session, run_id=run_id, attempt=attempt, body=body)
     _write_rows(session, run_id, attempt, body)
     return Recorded(seq, runs.get_run(session, run_id=run_id).flags)
+
+
+def _is_written(session: Session, run_id: UUID, attempt: int, body: runs.Body, after_seq: int) -> bool:
+    """Whether the event after `after_seq` is this one. It may be another: that the attempt was found lost, say."""
+    (event,) = runs.list_events(session, run_id=run_id, after=after_seq, limit=1)
+    place = {"type": body.type, "step": getattr(body, "step", None), "status": getattr(body, "status", None)}
+    return event.attempt == attempt and all(event.body.get(name) == value for name, value in place.items())
 
 
 def _write_rows(session: Session, run_id: UUID, attempt: int, body: runs.Body) -> None:

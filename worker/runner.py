@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -68,9 +69,8 @@ class Runner:
             self._attempt.perform()
         except LeaseLostError as error:
             _log.warning("lease lost", run_id=str(run_id), attempt=row.attempt, error=str(error))
-        except (
-            Exception
-        ) as error:  # The one broad except: a run's failure is told on the run and never ends the worker.
+        except Exception as error:
+            # The one broad except: a run's failure is told on the run and never ends the worker.
             _log.exception("attempt failed", run_id=str(run_id), attempt=row.attempt)
             self._attempt.give_up(f"the worker failed: {type(error).__name__}: {error}")
         finally:
@@ -156,6 +156,9 @@ class Attempt:
             self._release("the worker was stopped")
         elif exit_code == _FOLDER_IS_BUSY:
             self._release("a job of an earlier attempt still holds the run's folder")
+        elif exit_code == -signal.SIGKILL:
+            _log.warning("job killed", run_id=str(self.run_id), last_words=job.last_words())
+            self._commit(lambda session: runs.lose(session, run_id=self.run_id, attempt=self._attempt))
         else:
             self._finish(self._error or job.last_words())
 

@@ -43,10 +43,12 @@ def _runner() -> Runner:
 
 @queue.celery_app.task(name=queue.EXECUTE_RUN)  # type: ignore[untyped-decorator]
 def execute_run(run_id: str) -> None:
-    """Performs a run; a message that comes twice, or too late, does nothing. A database that is away ends in a retry by
-    `requeue_lost_runs`: the run's row stays queued."""
+    """Performs a run; a message that comes twice, or too late, does nothing, and one that comes while the database is
+    away is made good by the watch, for the run's row stays queued."""
     try:
         _runner().execute(UUID(run_id))
+        if not _is_stopping.is_set():
+            requeue_lost_runs(_sessions())
     except DATABASE_IS_AWAY as error:
         _log.warning("the database is away, the run waits", run_id=run_id, error=str(error))
 

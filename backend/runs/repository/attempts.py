@@ -129,6 +129,11 @@ def release(session: Session, *, run_id: UUID, attempt: int, reason: str) -> Run
     return tell_status(session, run_id, RunStatus.QUEUED, reason)
 
 
+def lose(session: Session, *, run_id: UUID, attempt: int) -> RunRow:
+    """What a worker does whose job was killed from outside: the run is queued again, unless that happens too often."""
+    return _lose(session, set_fenced(session, run_id, attempt))
+
+
 def requeue_lost(session: Session) -> list[UUID]:
     """Queues the runs whose workers fell silent, or ends those that keep losing them; gives the ids to send again."""
     lost = session.scalars(
