@@ -1,0 +1,180 @@
+"""The compose file's very commands, against a Postgres and a Valkey of this test's own: over TCP, with passwords."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+import yaml
+from psycopg import sql
+
+from backend.client import StudioClient
+from backend.embedded.postgres import EmbeddedPostgres
+from backend.embedded.wheels import valkey_server
+from backend.schemas.config import TrainConfig
+from backend.schemas.run import RunCreate, RunStatus
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+BIN = Path(sys.executable).parent
+PASSWORD = "only-for-this-test"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the two servers are."""
+
+    database_url: str
+    broker_url: str
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(is_reached: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_reached():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.1)
+
+
+def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    process.send_signal(number)
+    process.wait(timeout=20)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    """A Postgres that wants a password over TCP, as the image of the compose file does, and a Valkey likewise."""
+    with ExitStack() as stack:
+        yield Servers(start_postgres(stack, tmp_path / "pg"), start_valkey(stack, tmp_path))
+
+
+def start_postgres(stack: ExitStack, folder: Path) -> str:
+    postgres, port = EmbeddedPostgres(folder), free_port()
+    postgres.prepare()
+    (folder / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    command = [*postgres.command(), "-c", "listen_addresses=127.0.0.1", "-c", f"port={port}"]
+    process = subprocess.Popen(command, **postgres.identity())
+    stack.callback(stop, process, signal.SIGINT)
+    place = {"host": str(postgres.socket_folder), "port": port, "user": "postgres", "dbname": "postgres"}
+
+    def is_ready() -> bool:
+        try:
+            with psycopg.connect(**place, autocommit=True) as session:  # type: ignore[arg-type]
+                session.execute(sql.SQL("CREATE ROLE unmask LOGIN PASSWORD {}").format(PASSWORD))
+                session.execute("CREATE DATABASE unmask OWNER unmask")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(is_ready, "Postgres")
+    return f"postgresql://unmask:{PASSWORD}@127.0.0.1:{port}/unmask"
+
+
+def start_valkey(stack: ExitStack, folder: Path) -> str:
+    port = free_port()
+    options = [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--requirepass",
+        PASSWORD,
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
+    process = subprocess.Popen([str(valkey_server()), *options], stdout=subprocess.DEVNULL)
+    stack.callback(stop, process, signal.SIGTERM)
+    url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
+
+    def is_ready() -> bool:
+        try:
+            with redis.Redis.from_url(url) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    wait_until(is_ready, "Valkey")
+    return url
+
+
+def test_migrate_web_and_worker_perform_a_run(servers: Servers, tmp_path: Path) -> None:
+    port = free_port()
+    given = {key: value for key, value in os.environ.items() if not key.startswith("UNMASK_")}
+    environment = given | {
+        "DATABASE_URL": servers.database_url,
+        "BROKER_URL": servers.broker_url,
+        "DATA_DIR": str(tmp_path / "data"),
+        "UNMASK_LOG_FORMAT": SERVICES["web"]["environment"]["UNMASK_LOG_FORMAT"],
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOSTNAME": socket.gethostname(),
+    }
+
+    def words_of(service: str) -> list[str]:
+        words = [str(word) for word in SERVICES[service]["command"]]
+        return [{"7860": str(port), "0.0.0.0": "127.0.0.1"}.get(word, word) for word in words]
+
+    def is_healthy(service: str) -> bool:
+        kind, *words = SERVICES[service]["healthcheck"]["test"]
+        if kind == "CMD-SHELL":
+            words = ["sh", "-c", words[0].replace("$$", "$")]
+        words = [word.replace("7860", str(port)) for word in words]
+        return subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+    # Not the repository: a container's working folder is not ours either.
+    subprocess.run(words_of("migrate"), env=environment, cwd=tmp_path, check=True)
+    web = subprocess.Popen(words_of("web"), env=environment, cwd=tmp_path)
+    worker = subprocess.Popen(words_of("worker"), env=environment, cwd=tmp_path)
+    try:
+        wait_until(lambda: is_healthy("web"), "the web service's health")
+        wait_until(lambda: is_healthy("worker"), "the worker's health", seconds=120)
+        with StudioClient(f"http://127.0.0.1:{port}") as client:
+            assert perform_a_run(client) is RunStatus.SUCCEEDED
+        page = httpx.get(f"http://127.0.0.1:{port}/api/v1/runs", headers={"Host": "evil.example"}, trust_env=False)
+        assert page.status_code == 421
+    finally:
+        for process in (web, worker):
+            process.terminate()
+        codes = [process.wait(timeout=30) for process in (web, worker)]
+    assert codes in ([0, 0], [-signal.SIGTERM, 0])
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def perform_a_run(client: StudioClient) -> RunStatus:
+    config = TrainConfig.model_validate(
+        {
+            "num_steps": 1,
+            "rollout": {"num_prompts": 2, "group_size": 2},
+            "sampling": {"num_unmasking_steps": 4},
+            "probe": {"num_prompts": 0},
+            "policy": {"num_threads": 1},
+        }
+    )
+    run = client.create_run(RunCreate(config=config))
+    for _ in client.watch(run.id):
+        pass
+    ended = client.get_run(run.id)
+    assert ended.error is None
+    return ended.status
