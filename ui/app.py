@@ -97,5 +97,8 @@ def mount_pages(app: FastAPI) -> FastAPI:
 def create_studio() -> FastAPI:
     """The whole web process: backend's API and the pages."""
     from backend.app import create_app  # noqa: PLC0415
+    from backend.logs import configure_logging  # noqa: PLC0415
+    from backend.settings import get_settings  # noqa: PLC0415
 
+    configure_logging(get_settings().log_format)
     return mount_pages(create_app())

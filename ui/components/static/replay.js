@@ -54,7 +54,7 @@ export function replay(sample, trajectory) {
   };
   canvas.addEventListener("pointermove", cell);
   canvas.addEventListener("pointerleave", () => { state.cell = null; reading.textContent = summary(trajectory.steps[state.at]); });
-  slider.addEventListener("input", () => { play(false); go(Number(slider.value)); });
+  slider.addEventListener("input", () => { const at = Number(slider.value); play(false); go(at); });
   playButton.addEventListener("click", () => play(!state.isPlaying));
   addEventListener("unmask-theme", draw);
   new ResizeObserver(draw).observe(canvas);

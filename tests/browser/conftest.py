@@ -1,0 +1,148 @@
+"""What the browser tests stand on: one real studio a session, headless Chromium, and pages that watch themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from backend.client import StudioClient
+from backend.schemas.config import run_config_adapter
+from backend.schemas.run import Run, RunCreate
+
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SMALL_TRAINING = {
+    "kind": "train",
+    "name": "small training",
+    "num_steps": 400,
+    "policy": {"num_threads": 1},
+    "rewards": [{"name": "strict"}, {"name": "dense", "weight": 0.5}],
+    "rollout": {"num_prompts": 3, "group_size": 4},
+    "grpo": {"transition": "candidate_2", "ratio": "mean"},
+    "sampling": {"num_unmasking_steps": 4},
+    "evaluation_sampling": {"num_unmasking_steps": 4},
+    "probe": {"num_prompts": 0},
+}
+OpenPage = Callable[..., Page]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def studio() -> Iterator[str]:
+    """The address of a studio of this session's own: Postgres, Valkey, web and worker."""
+    folder, port = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp" if os.path.isdir("/tmp") else None)), _free_port()
+    environment = {key: value for key, value in os.environ.items() if not key.endswith(("_URL", "DATA_DIR"))}
+    command = [sys.executable, "-m", "backend.cli", "up", "--port", str(port), "--data-dir", str(folder / "data")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for_pages(address, process, folder / "log")
+            yield address
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_pages(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if "gradio" in httpx.get(address, trust_env=False).text:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"no pages at {address} within 120 s:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def client(studio: str) -> Iterator[StudioClient]:
+    """The studio's typed client."""
+    with StudioClient(studio) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def trained(client: StudioClient) -> Run:
+    """A small training run that has made some steps and was cancelled."""
+    run = client.create_run(RunCreate(config=run_config_adapter.validate_python(SMALL_TRAINING)))
+    for event in client.watch(run.id):
+        if event.body.type == "step" and event.body.step == 3:
+            client.cancel_run(run.id)
+    return client.get_run(run.id)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the system. Skipped where there is none, unless CI says that there must be one."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        message = "no Chromium is installed (Debian: apt install chromium)"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, studio: str) -> Iterator[OpenPage]:
+    """Opens pages of the studio; afterwards none of them may have failed in script or asked the world outside."""
+    failures: list[str] = []
+    contexts = []
+
+    def watch(page: Page) -> None:
+        page.on("pageerror", lambda error: failures.append(f"{page.url}: {error}"))
+        page.on("request", lambda request: failures.extend(_outside(request.url)))
+
+    def open_page(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
+        size = {"width": width, "height": height}
+        context = browser.new_context(base_url=studio, viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        watch(page)
+        page.goto(path)
+        page.wait_for_selector(".u-part:not([aria-busy])")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not failures, failures
+
+
+def _outside(url: str) -> list[str]:
+    parts = urlsplit(url)
+    is_here = parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost")
+    return [] if is_here else [f"asked the world outside: {url}"]
