@@ -14,12 +14,13 @@ from uuid import UUID
 
 import psutil
 import structlog
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_shutting_down
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend import queue
 from backend.catalogue import repository as catalogue
 from backend.db import build_engine, build_sessions, database_url, transaction
+from backend.logs import configure_logging
 from backend.runs import repository as runs
 from backend.settings import get_settings
 from worker.heartbeat import DATABASE_IS_AWAY
@@ -63,6 +64,12 @@ def requeue_lost_runs(sessions: sessionmaker[Session]) -> None:
             return
         with transaction(sessions) as session:
             runs.mark_sent(session, run_id=run_id)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def log_in_our_format(**_: object) -> None:
+    """Takes the place of Celery's own logging."""
+    configure_logging(get_settings().log_format)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

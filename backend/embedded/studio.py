@@ -25,12 +25,13 @@ from backend.settings import Settings
 
 Show = Callable[[str, str], None]
 
-# The children import from the installed package, wherever the command was given.
+# Uvicorn and Celery look for modules in their working folder first: in this one no stranger's file hides a package.
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-P")
 MIGRATE_COMMAND = (*PYTHON, "-m", "backend.cli", "migrate")
 WORKER_COMMAND = (
     *PYTHON,
-    *("-m", "celery", "--app", "backend.queue:celery_app", "worker", "--include", "worker.tasks"),
+    *("-m", "celery", "--quiet", "--app", "backend.queue:celery_app", "worker", "--include", "worker.tasks"),
     *("--pool", "threads", "--concurrency", "1", "--loglevel", "info", "--without-gossip", "--without-mingle"),
 )
 
@@ -147,11 +148,11 @@ def _start_our_own(supervisor: Supervisor, settings: Settings, environment: dict
     """Migrations, then web and worker side by side, until the web process is ready."""
     if supervisor.is_stop_requested:
         return
-    supervisor.run_once(Service("migrate", MIGRATE_COMMAND, environment), seconds=300)
+    supervisor.run_once(Service("migrate", MIGRATE_COMMAND, environment, folder=ROOT), seconds=300)
     if supervisor.is_stop_requested:
         return
-    supervisor.start(Service("web", web_command(settings.host, settings.port), environment))
-    supervisor.start(Service("worker", WORKER_COMMAND, environment))
+    supervisor.start(Service("web", web_command(settings.host, settings.port), environment, folder=ROOT))
+    supervisor.start(Service("worker", WORKER_COMMAND, environment, folder=ROOT))
     supervisor.wait_until("web", lambda: _answers(local_address(settings) + "/readyz"), seconds=120)
 
 

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -41,6 +42,7 @@ class Service:
     environment: Mapping[str, str]
     stop_steps: StopSteps = ((signal.SIGTERM, 6.0), (signal.SIGKILL, 3.0))
     before_start: Callable[[], None] = _nothing
+    folder: Path | None = None  # The process's working folder; empty = ours.
     identity: Mapping[str, Any] = field(default_factory=dict)  # `subprocess` arguments: user, group.
 
 
@@ -159,6 +161,7 @@ class Supervisor:
         child.process = subprocess.Popen(
             service.command,
             env=dict(service.environment),
+            cwd=service.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
