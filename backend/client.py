@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from uuid import UUID
@@ -207,7 +207,7 @@ class StudioClient:
         """Everything is there, or UnavailableError says what is not."""
         return Readiness.model_validate_json(self._request("GET", "/readyz").content)
 
-    def watch(self, run_id: RunID, *, after: int = 0, patience_seconds: float = 120.0) -> Iterator[Event]:
+    def watch(self, run_id: RunID, *, after: int = 0, patience_seconds: float = 120.0) -> Generator[Event]:
         """The run's events beyond `after`, as they happen, until the one that ends it.
 
         A broken connection is made anew and goes on after the last event; UnavailableError when the studio stays away
@@ -228,7 +228,7 @@ class StudioClient:
                     raise
             time.sleep(1.0)
 
-    def _stream(self, run_id: RunID, after: int) -> Iterator[Event | None]:
+    def _stream(self, run_id: RunID, after: int) -> Generator[Event | None]:
         """Events of one connection; None when the server says that there will be no more."""
         timeout = httpx.Timeout(10.0, read=_SILENCE_SECONDS)
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}

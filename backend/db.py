@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import MetaData, create_engine
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -78,6 +78,7 @@ def build_engine(url: URL | str, *, pool_size: int = 20) -> Engine:
         pool_timeout=10,
         pool_pre_ping=True,
         json_serializer=serialize_json,
+        json_deserializer=from_json,
         connect_args={"connect_timeout": 5},
     )
 

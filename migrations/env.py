@@ -17,11 +17,13 @@ assert RunRow.metadata is Row.metadata  # The import above is what fills the met
 
 def _run() -> None:
     engine = build_engine(context.config.attributes.get("url") or database_url(get_settings()))
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        context.configure(connection=connection, target_metadata=Row.metadata, compare_type=True)
-        context.run_migrations()
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            context.configure(connection=connection, target_metadata=Row.metadata, compare_type=True)
+            context.run_migrations()
+    finally:
+        engine.dispose()
 
 
 _run()

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.app import create_app
@@ -36,10 +37,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(settings: Settings, port: int) -> Iterator[None]:
+def serving(settings: Settings, port: int) -> Iterator[FastAPI]:
     """A real server in a thread; it ends open streams when it stops, as a process that dies does."""
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="on"
+        app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1, lifespan="on"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -48,7 +50,7 @@ def serving(settings: Settings, port: int) -> Iterator[None]:
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
-        yield
+        yield app
     finally:
         server.should_exit = True
         thread.join()
@@ -162,3 +164,16 @@ def test_a_watch_goes_on_where_it_was_when_the_server_comes_back(
             runs.finish(session, run_id=row.id, attempt=1, status=RunStatus.SUCCEEDED)
         watcher.join()
     assert told == [1, 2, 3, 4, 5]
+
+
+def test_a_listener_that_goes_away_is_forgotten(settings: Settings, sessions: Sessions, make_run: MakeRun) -> None:
+    row, port = make_run(worker="w"), free_port()
+    with serving(settings, port) as app, StudioClient(f"http://127.0.0.1:{port}") as client:
+        watching = client.watch(row.id)
+        assert next(watching).seq == 1
+        assert app.state.feed._watched[row.id] == 1
+        watching.close()
+        deadline = time.monotonic() + 10
+        while app.state.feed._watched and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not app.state.feed._watched

@@ -138,3 +138,15 @@ def test_a_final_state_never_changes(sessions: Sessions, make_run: MakeRun, stat
     after = read(sessions, row.id)
     assert (after.status, after.updated_at, after.num_events) == (status, before.updated_at, before.num_events)
     assert (after.lease_expires_at, after.worker) == (None, None)
+
+
+def test_a_run_that_a_worker_gives_back_waits_for_the_next_one(sessions: Sessions, make_run: MakeRun) -> None:
+    row = make_run(worker="w")
+    with transaction(sessions) as session:
+        released = runs.release(session, run_id=row.id, attempt=1, reason="the worker ends")
+    assert (released.status, released.worker, released.num_lost) == ("queued", None, 0)
+    with transaction(sessions) as session:
+        assert runs.list_unsent(session) == [row.id]
+    again = claim(sessions, row.id, "next")
+    assert again is not None
+    assert again.attempt == 2

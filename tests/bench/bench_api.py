@@ -2,7 +2,8 @@
 
 python -m tests.bench.bench_api; it fills two databases of an embedded Postgres of its own, serves both by uvicorn over
 loopback, and asks both in turn, so that whatever else the machine does meets both alike. It fails where the 95th
-percentile is 50 ms or more, or above 1.5 times that of the small database.
+percentile is 50 ms or more, or above 1.5 times that of the small database. Each question is put three times in a row;
+the percentile of the fastest of the three says what a busy machine hides.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tests.bench.filling import NUM_STEPS, fill
 
 MAX_MILLISECONDS = 50.0
 MAX_RATIO = 1.5
+NUM_REPEATS = 3
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Studio:
     client: httpx.Client
     cursor: str = ""
     times: dict[str, list[float]] = field(default_factory=dict)
+    best_times: dict[str, list[float]] = field(default_factory=dict)
 
     def ask(self, chance: random.Random) -> None:
         """Asks each question once, of a run and a place drawn by chance."""
@@ -56,14 +59,24 @@ class Studio:
         self._time("events after n", f"{run}/events?after={seq}")
 
     def _time(self, name: str, path: str) -> None:
-        began = time.perf_counter()
-        response = self.client.get(path)
-        self.times.setdefault(name, []).append((time.perf_counter() - began) * 1000)
-        assert response.status_code == 200, response.text
-        assert response.json()["data"], path
+        taken = []
+        for _ in range(NUM_REPEATS):
+            began = time.perf_counter()
+            response = self.client.get(path)
+            taken.append((time.perf_counter() - began) * 1000)
+            assert response.status_code == 200, response.text
+            assert response.json()["data"], path
+        self.times.setdefault(name, []).extend(taken)
+        self.best_times.setdefault(name, []).append(min(taken))
 
-    def percentile_95(self, name: str) -> float:
-        return statistics.quantiles(self.times[name], n=20)[-1]
+    def forget_times(self) -> None:
+        self.times.clear()
+        self.best_times.clear()
+
+
+def percentile_95(times: list[float]) -> float:
+    """The 95th percentile."""
+    return statistics.quantiles(times, n=20)[-1]
 
 
 @contextmanager
@@ -137,31 +150,33 @@ def measure(large: Studio, small: Studio, num_rounds: int) -> list[dict[str, obj
     for each in (large, small):
         for _ in range(20):
             each.ask(chance)
-        each.times.clear()
+        each.forget_times()
     for _ in range(num_rounds):
         large.ask(chance)
         small.ask(chance)
-    rows = []
-    for name in large.times:
-        p95, p95_small = large.percentile_95(name), small.percentile_95(name)
-        rows.append(
-            {
-                "question": name,
-                "median_ms": round(statistics.median(large.times[name]), 1),
-                "p95_ms": round(p95, 1),
-                "p95_ms_of_a_hundredth": round(p95_small, 1),
-                "ratio": round(p95 / p95_small, 2),
-                "is_met": p95 < MAX_MILLISECONDS and p95 <= MAX_RATIO * p95_small,
-            }
-        )
-    return rows
+    return [_row(name, large, small) for name in large.times]
+
+
+def _row(name: str, large: Studio, small: Studio) -> dict[str, object]:
+    p95, p95_small = percentile_95(large.times[name]), percentile_95(small.times[name])
+    best, best_small = percentile_95(large.best_times[name]), percentile_95(small.best_times[name])
+    return {
+        "question": name,
+        "median_ms": round(statistics.median(large.times[name]), 1),
+        "p95_ms": round(p95, 1),
+        "p95_ms_of_a_hundredth": round(p95_small, 1),
+        "ratio": round(p95 / p95_small, 2),
+        "p95_ms_of_best_of_three": round(best, 1),
+        "ratio_of_best_of_three": round(best / best_small, 2),
+        "is_met": p95 < MAX_MILLISECONDS and p95 <= MAX_RATIO * p95_small,
+    }
 
 
 def main() -> int:
     """Prints a row a question as JSON; 1 when a bound is not met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="runs of the large database; the small has a hundredth")
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=150)
     options = parser.parse_args()
     with (
         postgres() as base_url,
