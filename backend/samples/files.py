@@ -15,6 +15,9 @@ from backend.artifacts import RunFolder, run_folder
 from backend.errors import NotFoundError
 from backend.models import GroupRow, SampleRow
 
+# As bright as the job paints it, see worker/jobs/pictures.py.
+MASKED_GREY = 102
+
 
 @dataclass(frozen=True)
 class SampleFiles:
@@ -37,8 +40,11 @@ class SampleFiles:
             return {name: archive[name] for name in archive.files}
 
     def frames(self) -> list[Image.Image]:
-        """The picture decoded after each unmasking step."""
-        content = self._read(self.sample.image_path.replace("samples/", "frames/", 1), "unmasking frames")
+        """The picture after each unmasking step; made of the finished one where the job did not decode every step."""
+        path = self.sample.image_path.replace("samples/", "frames/", 1)
+        if not self.folder.path(path).is_file():
+            return self._composed_frames()
+        content = self._read(path, "unmasking frames")
         with Image.open(io.BytesIO(content)) as strip:
             picture = strip.convert("RGB")
         # Frames are square and stand side by side, so the strip's own shape says how many there are.
@@ -66,6 +72,23 @@ class SampleFiles:
             buffer, format=kind, save_all=True, append_images=large[1:], duration=durations, loop=0, **options
         )
         return buffer.getvalue()
+
+    def _composed_frames(self) -> list[Image.Image]:
+        """The finished picture with grey over the cells that a step had left masked.
+
+        A token that was kept never changes again, so its cell is as decoded then but for what its neighbours add.
+        """
+        arrays = self.arrays()
+        with Image.open(io.BytesIO(self.image())) as picture:
+            finished = np.asarray(picture.convert("RGB"))
+        rows, columns = (int(size) for size in arrays["grid"])
+        unmasked_at = arrays["unmasked_at"][self.sample.index].reshape(rows, columns)
+        cell = np.ones((finished.shape[0] // rows, finished.shape[1] // columns), dtype=bool)
+        frames = []
+        for step in range(len(arrays["drawn"])):
+            is_masked = np.kron(unmasked_at > step, cell)[:, :, None]
+            frames.append(Image.fromarray(np.where(is_masked, np.uint8(MASKED_GREY), finished)))
+        return frames
 
     def _read(self, path: str, what: str) -> bytes:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -10,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import Log, StatusChanged
 from worker.jobs import run_job
+from worker.jobs.mistakes import last_words
 from worker.jobs.pipe import RunnerPipe, die_with_parent
 from worker.jobs.protocol import Job
 
@@ -69,19 +67,6 @@ def locked(folder: RunFolder) -> Iterator[None]:
                     raise
                 time.sleep(0.2)
         yield
-
-
-def last_words(error: ValueError | OSError) -> str:
-    """An error in a sentence for the person whose run it ended."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"the run's configuration is broken at {'.'.join(map(str, first['loc']))}: {first['msg']}"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" while writing {error.filename}" if error.filename else ""
-        return f"the disk is full{where}: free some space, then clone the run; nothing half-written was left behind"
-    if isinstance(error, FileNotFoundError):
-        return f"{error.filename} is missing: put it back, or clone the run"
-    return str(error)
 
 
 if __name__ == "__main__":

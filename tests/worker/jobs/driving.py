@@ -6,9 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from backend.schemas.config import TrainConfig
 from backend.schemas.run import RequestFlags, RunStatus
 from worker.jobs.protocol import Body, Job
+from worker.shapes.captions import vocabulary
+from worker.showo.loading import save_policy
+from worker.showo.tiny import tiny_policy
+
+WALL_TIMES = ("seconds/", "throughput/")
+
+
+def save_tiny_policy(folder: Path) -> Path:
+    """A policy of the small world's words and picture size, with random weights."""
+    torch.set_num_threads(1)
+    save_policy(tiny_policy(grid_size=8, words=vocabulary()), folder)
+    return folder
 
 
 def tiny_train_config(policy_folder: Path, **changes: Any) -> TrainConfig:

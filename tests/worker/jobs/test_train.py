@@ -15,13 +15,11 @@ from backend.artifacts import RunFolder, sha256_of
 from backend.schemas.config import TrainConfig
 from backend.schemas.event import Alarm, CheckpointSaved, JobStarted, Log, SamplesMade, ScoreMeasured, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
-from tests.worker.jobs.driving import drive, tiny_train_config
+from tests.worker.jobs.driving import WALL_TIMES, drive, tiny_train_config
 from worker.jobs import pictures, run_job
 from worker.jobs.checkpoints import read_checkpoint, saved_steps
 from worker.jobs.protocol import Body
 from worker.showo.loading import load_policy
-
-WALL_TIMES = ("seconds/", "throughput/")
 
 
 @pytest.fixture(scope="module")

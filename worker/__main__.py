@@ -1,0 +1,146 @@
+"""`python -m worker RECIPE.yaml`: the same job without a server, resumable by running it again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from backend.artifacts import FolderBusyError, RunFolder
+from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig, run_config_adapter
+from backend.schemas.event import (
+    Alarm,
+    CheckpointSaved,
+    JobStarted,
+    Log,
+    SamplesMade,
+    ScoreMeasured,
+    StatusChanged,
+    StepFinished,
+)
+from backend.schemas.run import RequestFlags
+from worker.jobs import run_job
+from worker.jobs.mistakes import last_words
+from worker.jobs.protocol import Body
+
+_CONFIG = "config.json"
+_INTERRUPTED = 130
+_SHOWN = ("reward", "reward/mean", "loss", "kl", "entropy", "correct", "strict")
+
+
+def main() -> int:
+    """The exit code: 0 after success, 1 after a mistake, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    parser.add_argument("recipe", type=Path, help="a run's configuration as YAML")
+    parser.add_argument("--out", type=Path, help="the run's folder; default: ./out/<recipe>")
+    parser.add_argument("--json", action="store_true", help="every event as a line of JSON")
+    arguments = parser.parse_args()
+    folder = RunFolder((arguments.out or Path("out") / arguments.recipe.stem).resolve())
+    try:
+        config = read_recipe(arguments.recipe)
+        with folder.lock():
+            keep_config(config, folder)
+            perform(config, folder, print_json if arguments.json else print_line)
+    except (ValueError, OSError) as error:
+        print(f"error: {last_words(error)}", file=sys.stderr)
+        return 1
+    except FolderBusyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"stopped; go on from the last checkpoint with the same command ({folder.root})", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def read_recipe(path: Path) -> TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig:
+    """The configuration of a recipe's file.
+
+    Raises:
+        ValueError: when it is no YAML, or no configuration.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no valid YAML: {error}") from error
+    return run_config_adapter.validate_python(content)
+
+
+def keep_config(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, folder: RunFolder) -> None:
+    """Writes the configuration into a new folder, and refuses to go on in a folder of another run.
+
+    Raises:
+        ValueError: when the folder holds a run with another configuration.
+    """
+    content = config.model_dump_json(indent=1).encode()
+    if not folder.path(_CONFIG).is_file():
+        folder.write(_CONFIG, content)
+    elif run_config_adapter.validate_json(folder.read(_CONFIG)) != config:
+        raise ValueError(
+            f"{folder.root} holds a run with another configuration: name another folder with --out, or delete it"
+        )
+
+
+def perform(
+    config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
+    folder: RunFolder,
+    show: Callable[[Body], None],
+) -> None:
+    """Drives the job to its end; nobody asks anything of it."""
+    job = run_job(config, folder)
+    try:
+        body = next(job)
+        while True:
+            show(body)
+            body = job.send(RequestFlags())
+    except StopIteration as end:
+        show(StatusChanged(status=end.value, reason=f"its files lie in {folder.root}"))
+
+
+def print_json(body: Body) -> None:
+    """An event for programs."""
+    print(body.model_dump_json(), flush=True)
+
+
+def print_line(body: Body) -> None:
+    """An event for people; only what they would want to read."""
+    line = line_of(body)
+    if line:
+        print(line, flush=True)
+
+
+def line_of(body: Body) -> str:
+    """An event in a line."""
+    match body:
+        case JobStarted():
+            line = f"begins at step {body.from_step} of {body.num_steps} on {body.device}"
+        case StepFinished():
+            line = f"step {body.step:>5} / {body.num_steps}  {body.seconds:6.2f} s  {_figures(body)}"
+        case ScoreMeasured():
+            low, high = body.intervals["overall"]
+            values = f"overall {body.values['overall']:.3f} [{low:.3f}, {high:.3f}], strict {body.values['strict']:.3f}"
+            line = f"{body.benchmark}, {body.policy}: {values}"
+        case CheckpointSaved():
+            line = f"checkpoint of step {body.step}: {body.num_bytes / 2**20:.1f} MiB"
+        case SamplesMade():
+            line = f"{body.num_done} of {body.num_total} pictures ({body.purpose})"
+        case Alarm():
+            line = f"{body.severity.value}: {body.message} {body.cure}"
+        case Log():
+            line = f"{body.level}: {body.message}"
+        case StatusChanged():
+            line = f"{body.status.value}: {body.reason}"
+    return line
+
+
+def _figures(body: StepFinished) -> str:
+    """The few metrics that say how it goes, whatever the kind of run."""
+    shown = [name for name in body.metrics if name in _SHOWN or name.split("/")[-1] in _SHOWN]
+    return "  ".join(f"{name} {body.metrics[name]:.4g}" for name in shown if body.metrics[name] is not None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
