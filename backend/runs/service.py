@@ -100,17 +100,6 @@ def etag_of(row: RunRow) -> str:
     return f'"{row.revision}-{row.updated_at.timestamp():.6f}"'
 
 
-def send_unsent(session: Session, *, resend_seconds: float = 120.0) -> list[UUID]:
-    """Sends the messages that queued runs still wait for; gives those that reached the broker."""
-    sent = []
-    for run_id in repository.list_unsent(session, resend_seconds=resend_seconds):
-        if not queue.send(run_id):
-            break
-        repository.mark_sent(session, run_id=run_id)
-        sent.append(run_id)
-    return sent
-
-
 def _nudge(run_id: UUID) -> Callable[[Session], None]:
     def send(session: Session) -> None:
         if queue.send(run_id):

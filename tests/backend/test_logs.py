@@ -18,6 +18,7 @@ def _restored() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
 
 
 def test_a_json_line_carries_the_request_and_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +33,13 @@ def test_a_json_line_carries_the_request_and_the_traceback(capsys: pytest.Captur
     record = json.loads(line)
     assert (record["event"], record["level"], record["request_id"]) == ("run 7 failed", "error", "r1")
     assert "RuntimeError: why" in record["exception"]
+
+
+def test_what_is_named_beside_the_words_becomes_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    structlog.get_logger("worker").warning("the run waits", run_id="7")
+    record = json.loads(capsys.readouterr().err)
+    assert (record["event"], record["run_id"], record["logger"]) == ("the run waits", "7", "worker")
 
 
 def test_a_line_for_people_is_plain_text_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:

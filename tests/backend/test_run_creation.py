@@ -16,7 +16,7 @@ from backend import queue
 from backend.db import transaction
 from backend.models import RunRow
 from backend.runs import repository as runs
-from backend.runs import service
+from worker.tasks import requeue_lost_runs
 
 RUNS = "/api/v1/runs"
 TRAIN: dict[str, Any] = {"config": {"kind": "train", "name": "first", "num_steps": 5}}
@@ -69,12 +69,13 @@ def test_a_broker_that_is_down_loses_no_run(
     run_id = api.post(RUNS, json=TRAIN).json()["id"]
     assert api.get(f"{RUNS}/{run_id}").json()["status"] == "queued"
     monkeypatch.setattr(queue, "celery_app", working)
-    with transaction(sessions) as session:
-        assert service.send_unsent(session) == [UUID(run_id)]
+    requeue_lost_runs(sessions)
     assert broker() == [run_id]
+    # What has reached the broker is sent again only when it must be feared lost.
+    requeue_lost_runs(sessions)
+    assert broker() == []
     with transaction(sessions) as session:
-        assert service.send_unsent(session) == []
-        assert service.send_unsent(session, resend_seconds=0) == [UUID(run_id)]
+        assert runs.list_unsent(session, resend_seconds=0) == [UUID(run_id)]
 
 
 def test_the_same_key_and_body_give_the_same_run(api: TestClient, broker: Read) -> None:
