@@ -23,6 +23,7 @@ from backend.app import create_app
 from backend.db import Row, build_engine, build_sessions, transaction
 from backend.models import RunRow
 from backend.runs import repository as runs
+from backend.runs.stream import EventFeed
 from backend.schemas.config import TrainConfig
 from backend.schemas.sample import GroupRecord, SampleRecord
 from backend.settings import Settings
@@ -101,12 +102,20 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     return read
 
 
-@pytest.fixture
-def app(settings: Settings, sessions: sessionmaker[Session], broker: Callable[[], list[str]]) -> Iterator[FastAPI]:
-    """The app on the emptied database."""
-    app = create_app(settings)
+@pytest.fixture(scope="session")
+def _app(postgres_url: str) -> Iterator[FastAPI]:
+    hosts = ("testserver", "127.0.0.1", "[::1]")
+    app = create_app(Settings.model_validate({"DATABASE_URL": postgres_url, "allowed_hosts": hosts}))
     yield app
     app.state.engine.dispose()
+
+
+@pytest.fixture
+def app(_app: FastAPI, settings: Settings, sessions: sessionmaker[Session], broker: Callable[[], list[str]]) -> FastAPI:
+    """The app on the emptied database: built once, with each test's own folder and its own listeners."""
+    _app.state.settings = settings
+    _app.state.feed = EventFeed(_app.state.sessions)
+    return _app
 
 
 @pytest.fixture
