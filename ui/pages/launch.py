@@ -25,6 +25,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "pretrain": PretrainConfig,
 }
 KIND_NAMES = [("Train", "train"), ("Sample", "sample"), ("Evaluate", "evaluate"), ("Pretrain", "pretrain")]
+DEFAULT_RECIPE = "tiny-shapes"
 READING = wrapped(panel("Configuration", '<p class="u-muted">Reading the recipe …</p>'))
 GO_TO_RUN = "(url) => { if (url) window.location.assign(url); }"
 
@@ -125,7 +126,7 @@ def _origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, 
         run = client.get_run(query["clone"])
         return Origin(f"run {run.name or run.id}", run.config, run.recipe, str(run.id))
     by_name = {recipe.name: recipe for recipe in recipes}
-    chosen = by_name.get(query.get("recipe", "")) or (recipes[0] if recipes else None)
+    chosen = by_name.get(query.get("recipe", DEFAULT_RECIPE)) or next(iter(recipes), None)
     if chosen is None:
         return Origin("the defaults", TrainConfig())
     return Origin(chosen.title, chosen.config, chosen.name, None, f"Cost: {chosen.cost}. Expected: {chosen.expected}")

@@ -8,20 +8,9 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ui.components.hot import hot_part
+from ui.pages.document import Document
 from ui.pages.launch import launch_page
 
-HEAD = """
-<script>
-const chosen = localStorage.getItem("unmask-theme");
-if (chosen) document.documentElement.dataset.theme = chosen;
-</script>
-<link rel="icon" type="image/svg+xml" href="/studio/icon.svg">
-<link rel="stylesheet" href="/studio/theme.css">
-<link rel="stylesheet" href="/studio/studio.css">
-<link rel="stylesheet" href="/studio/parts.css">
-<link rel="stylesheet" href="/studio/form.css">
-<script type="module" src="/studio/shell.js"></script>
-"""
 SYSTEM_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO_FONTS = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
@@ -43,12 +32,12 @@ def build_site() -> FastAPI:
     for path, title, module in HOT_PAGES:
         with blocks.route(title, f"/{path}", show_in_navbar=False):
             hot_part(module, path)
+    modules = {"/": "home", "/launch": "launch"} | {f"/{path}": module for path, _, module in HOT_PAGES}
     site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     theme = gr.themes.Base(font=SYSTEM_FONTS, font_mono=MONO_FONTS)
     with warnings.catch_warnings():
         # Gradio warns that it does not render pages on the server, which nobody asked it to.
         warnings.filterwarnings("ignore", message="SSR mode is not supported")
-        gr.mount_gradio_app(
-            site, blocks, path="/", head=HEAD, theme=theme, footer_links=[], run_history=False, ssr_mode=False
-        )
+        gr.mount_gradio_app(site, blocks, path="/", theme=theme, footer_links=[], run_history=False, ssr_mode=False)
+    site.add_middleware(Document, modules=modules)
     return site

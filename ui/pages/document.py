@@ -1,0 +1,60 @@
+"""Puts our own head into the HTML of every page, so that chrome and colours are there before Gradio has booted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEAD = """
+<script>
+const chosen = localStorage.getItem("unmask-theme");
+if (chosen) document.documentElement.dataset.theme = chosen;
+</script>
+<link rel="icon" type="image/svg+xml" href="/studio/icon.svg">
+<link rel="stylesheet" href="/studio/theme.css">
+<link rel="stylesheet" href="/studio/studio.css">
+<link rel="stylesheet" href="/studio/parts.css">
+<link rel="stylesheet" href="/studio/form.css">
+<script type="module" src="/studio/shell.js"></script>
+"""
+# Cards for social networks that speak of Gradio and name pictures elsewhere, and a manifest that nobody serves.
+FOREIGN = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
+
+
+class Document:
+    """Rewrites the HTML of the pages and passes everything else through."""
+
+    def __init__(self, app: ASGIApp, modules: Mapping[str, str]) -> None:
+        self.app = app
+        self.modules = modules  # From a page's path to the client module that draws it.
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in self.modules:
+            await self.app(scope, receive, send)
+            return
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        start: Message = {}
+        body = b""
+
+        async def collect(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            page = self._rewritten(body, self.modules[scope["path"]])
+            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+            headers.append((b"content-length", str(len(page)).encode()))
+            await send({**start, "headers": headers})
+            await send({"type": "http.response.body", "body": page})
+
+        await self.app({**scope, "headers": plain}, receive, collect)
+
+    def _rewritten(self, page: bytes, module: str) -> bytes:
+        head = f'<title>Unmask Studio</title>{HEAD}<link rel="modulepreload" href="/studio/{module}.js">\n</head>'
+        return FOREIGN.sub(b"", page).replace(b"</head>", head.encode(), 1)
