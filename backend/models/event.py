@@ -32,5 +32,5 @@ class EventRow(Row):
             seq=self.seq,
             attempt=self.attempt,
             created_at=self.created_at,
-            body=event_body_adapter.validate_python(self.body),
+            body=event_body_adapter.validate_python(self.body, extra="ignore"),
         )

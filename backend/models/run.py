@@ -97,7 +97,8 @@ class RunRow(Row):
             name=self.name,
             status=self.run_status,
             flags=self.flags,
-            config=run_config_adapter.validate_python(self.config),
+            # A field that a newer version no longer has must not hide the runs of an older one.
+            config=run_config_adapter.validate_python(self.config, extra="ignore"),
             recipe=self.recipe,
             tags=tuple(self.tags),
             parent_run_id=self.parent_run_id,

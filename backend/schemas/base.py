@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.types import AwareDatetime
 
 Item = TypeVar("Item")
@@ -20,7 +21,12 @@ class Section(WireModel):
     """A group of settings that a form draws as one section; its docstring is the section's help."""
 
 
-Timestamp = Annotated[AwareDatetime, Field(description="RFC 3339, UTC")]
+def _to_utc(moment: datetime) -> datetime:
+    """The same moment in UTC, whatever zone the database's session has."""
+    return moment.astimezone(UTC)
+
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(_to_utc), Field(description="RFC 3339, UTC")]
 Number = Annotated[float | None, Field(description="A number; null stands for NaN or infinity")]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend import queue
@@ -152,3 +154,23 @@ def test_an_unknown_run_is_not_found(api: TestClient) -> None:
 
 def test_an_id_that_is_none_is_malformed(api: TestClient) -> None:
     problem(api.get(f"{RUNS}/seven"), 422, "malformed")
+
+
+def test_a_run_of_an_older_version_is_still_shown(api: TestClient, sessions: sessionmaker[Session]) -> None:
+    run = api.post(RUNS, json=TRAIN).json()
+    with transaction(sessions) as session:
+        session.execute(
+            text("UPDATE run SET config = jsonb_set(config, '{rollout,gone}', '1') || '{\"gone\": 1}' WHERE id = :id"),
+            {"id": run["id"]},
+        )
+    assert api.get(RUNS).json()["data"] == [run]
+
+
+def test_times_are_in_utc_whatever_zone_the_database_has(api: TestClient, sessions: sessionmaker[Session]) -> None:
+    run_id = api.post(RUNS, json=TRAIN).json()["id"]
+    with sessions() as session:
+        session.execute(text("SET LOCAL TIME ZONE 'Asia/Kolkata'"))
+        row = runs.get_run(session, run_id=UUID(run_id))
+        assert row.created_at.utcoffset() != timedelta(0)
+        assert '"created_at":"' + api.get(f"{RUNS}/{run_id}").json()["created_at"] in row.to_wire().model_dump_json()
+    assert api.get(f"{RUNS}/{run_id}").json()["created_at"].endswith("Z")
