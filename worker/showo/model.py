@@ -3,7 +3,6 @@
 Parameter names are the published ones (`showo.model.layers.0...`). It knows ids and attention, no texts and no pixels.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,52 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worker.showo.attention import attend_by_mask, attend_causally, attend_to_all
-from worker.showo.prompting import NUM_NEW_TOKENS, TextBatch
+from worker.showo.config import ShowoConfig
+from worker.showo.phi import PhiLayer, rotary_angles
+from worker.showo.prompting import TextBatch
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class ShowoConfig:
-    """Sizes of a Show-o; the defaults are the published 512 px model on Phi-1.5."""
-
-    llm_vocab_size: int = 50295
-    """words of the language model's tokenizer"""
-    codebook_size: int = 8192
-    num_image_tokens: int = 1024
-    max_text_tokens: int = 128
-    """longest text block without its task token"""
-    bos_token_id: int = 50256
-    eos_token_id: int = 50256
-    hidden_size: int = 2048
-    intermediate_size: int = 8192
-    num_layers: int = 24
-    num_heads: int = 32
-    partial_rotary_factor: float = 0.5
-    """share of each head's dimensions that turn with the position"""
-    rope_theta: float = 10000.0
-    layer_norm_eps: float = 1e-5
-    initializer_range: float = 0.02
-
-    @property
-    def vocab_size(self) -> int:
-        """Words, new tokens, image codes and the mask token."""
-        return self.first_image_id + self.codebook_size + 1
-
-    @property
-    def first_image_id(self) -> int:
-        """The vocabulary id of image code 0."""
-        return self.llm_vocab_size + NUM_NEW_TOKENS
-
-    @property
-    def mask_token_id(self) -> int:
-        """The vocabulary id of the mask token, the last one: code `codebook_size` by the same offset."""
-        return self.vocab_size - 1
-
-    @property
-    def head_dim(self) -> int:
-        """Dimensions of one attention head."""
-        return self.hidden_size // self.num_heads
+__all__ = ["Prefix", "Showo", "ShowoConfig"]
 
 
 @dataclass(frozen=True)
@@ -85,99 +43,6 @@ class Prefix:
         """Return each prompt's prefix `repeats` times in a row, for the members of its group."""
         rows = torch.arange(len(self), device=self.is_text.device)
         return self.index(rows.repeat_interleave(repeats))
-
-
-def rotary_angles(positions: Tensor, config: ShowoConfig) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines, each (..., 1, L, rotary_dims) float32, for (..., L) integer positions."""
-    rotary_dims = int(config.partial_rotary_factor * config.head_dim)
-    exponents = torch.arange(0, rotary_dims, 2, device=positions.device).float() / rotary_dims
-    angles = positions[..., None].float() * (1.0 / config.rope_theta**exponents)
-    angles = torch.cat([angles, angles], dim=-1).unsqueeze(-3)
-    return angles.cos(), angles.sin()
-
-
-def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the first rotary dims of (B, heads, L, head_dim) by the angles of their positions."""
-    cos, sin = (part.to(heads.dtype) for part in rotary)
-    turning, still = heads[..., : cos.shape[-1]], heads[..., cos.shape[-1] :]
-    first, second = turning.chunk(2, dim=-1)
-    turned = turning * cos + torch.cat([-second, first], dim=-1) * sin
-    return torch.cat([turned, still], dim=-1)
-
-
-class PhiAttention(nn.Module):
-    """Attention with a layer norm on each head's queries and keys, before the rotation."""
-
-    def __init__(self, config: ShowoConfig) -> None:
-        super().__init__()
-        self.num_heads = config.num_heads
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.q_layernorm = nn.LayerNorm(config.head_dim, eps=config.layer_norm_eps)
-        self.k_layernorm = nn.LayerNorm(config.head_dim, eps=config.layer_norm_eps)
-
-    def _heads(self, projected: Tensor) -> Tensor:
-        return projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-
-    def queries(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """Return (B, heads, L, head_dim) queries of (B, L, hidden)."""
-        return rotate(self.q_layernorm(self._heads(self.q_proj(hidden))), rotary)
-
-    def keys_and_values(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return (B, heads, L, head_dim) keys and values of (B, L, hidden)."""
-        keys = rotate(self.k_layernorm(self._heads(self.k_proj(hidden))), rotary)
-        return keys, self._heads(self.v_proj(hidden))
-
-
-class PhiMLP(nn.Module):
-    """Two linear layers around a tanh-approximated GELU (Phi's `gelu_new` is the same function, unfused)."""
-
-    def __init__(self, config: ShowoConfig) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map (B, L, hidden) to the same shape."""
-        return self.fc2(F.gelu(self.fc1(hidden), approximate="tanh"))
-
-
-class PhiLayer(nn.Module):
-    """Phi's parallel block: `x + attention(norm(x)) + mlp(norm(x))`."""
-
-    def __init__(self, config: ShowoConfig) -> None:
-        super().__init__()
-        self.self_attn = PhiAttention(config)
-        self.mlp = PhiMLP(config)
-        self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-
-    def keys_and_values(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return what later parts need of this layer's (B, L, hidden) input, without computing its output."""
-        return self.self_attn.keys_and_values(self.input_layernorm(hidden), rotary)
-
-    def forward(
-        self,
-        hidden: Tensor,
-        rotary: tuple[Tensor, Tensor],
-        attend: Attend,
-        earlier: tuple[Tensor, ...] = (),
-        rows: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the output (B, L, hidden) and this part's own keys and values; `earlier` ones come before them.
-
-        With `rows`, (R,) flat indices into B * L, only these rows of the output are computed: (R, hidden).
-        """
-        normed = self.input_layernorm(hidden)
-        keys, values = self.self_attn.keys_and_values(normed, rotary)
-        all_keys = torch.cat([earlier[0], keys], dim=2) if earlier else keys
-        all_values = torch.cat([earlier[1], values], dim=2) if earlier else values
-        attended = attend(self.self_attn.queries(normed, rotary), all_keys, all_values)
-        attended = attended.transpose(1, 2).flatten(2)
-        if rows is not None:
-            hidden, normed, attended = (part.flatten(0, 1)[rows] for part in (hidden, normed, attended))
-        return hidden + self.self_attn.dense(attended) + self.mlp(normed), keys, values
 
 
 class PhiModel(nn.Module):
@@ -249,26 +114,38 @@ class Showo(nn.Module):
         Returns:
             (B, N, codebook_size) or (R, codebook_size), in the model's dtype.
         """
+        num_tokens = codes.shape[1]
         first = self.config.max_text_tokens + 1
-        ids = F.pad(F.pad(codes + self.config.first_image_id, (1, 0), value=soi), (0, 1), value=eoi)
-        positions = torch.arange(first, first + ids.shape[1], device=codes.device)
+        positions = torch.arange(first, first + num_tokens + 2, device=codes.device)
         rotary = rotary_angles(positions, self.config)
         is_key_text = prefix.is_text if prefix.is_ragged else None
 
         def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             return attend_to_all(queries, keys, values, is_key_text)
 
-        hidden = self.showo.model.embed_tokens(ids)
+        vectors, tokens = self._image_tokens(codes, soi, eoi)
         *body, last = zip(self.showo.model.blocks(), prefix.keys, prefix.values, strict=True)
-        for layer, *earlier in body:
-            hidden = layer(hidden, rotary, attend, tuple(earlier))[0]
+        hidden = F.embedding(tokens, vectors)
+        for depth, (layer, *earlier) in enumerate(body):
+            # Looking a token up costs less than computing it as soon as the batch repeats most tokens.
+            if depth == 0 and tokens.numel() > 2 * len(vectors):
+                hidden = layer.of_tokens(vectors, tokens, rotary, attend, tuple(earlier))
+            else:
+                hidden = layer(hidden, rotary, attend, tuple(earlier))[0]
         layer, *earlier = last
-        num_tokens = codes.shape[1]
         if rows is None:
             return self.code_logits(layer(hidden, rotary, attend, tuple(earlier))[0][:, 1:-1])
         # A row lies one further in its sequence for soi, and two for every sequence before it.
         rows = rows + 2 * (rows // num_tokens) + 1
         return self.code_logits(layer(hidden, rotary, attend, tuple(earlier), rows)[0])
+
+    def _image_tokens(self, codes: Tensor, soi: int, eoi: int) -> tuple[Tensor, Tensor]:
+        """Return the vectors of all codes, the mask, soi and eoi, (K + 3, hidden), and (B, N + 2) places among them."""
+        weight = self.showo.model.embed_tokens.weight
+        of_codes = weight[self.config.first_image_id : self.config.mask_token_id + 1]
+        vectors = torch.cat([of_codes, weight[soi : soi + 1], weight[eoi : eoi + 1]])
+        soi_place = len(of_codes)
+        return vectors, F.pad(F.pad(codes, (1, 0), value=soi_place), (0, 1), value=soi_place + 1)
 
     def code_logits(self, hidden: Tensor) -> Tensor:
         """Return the head's image columns only, (..., codebook_size), of (..., hidden) before the last norm."""

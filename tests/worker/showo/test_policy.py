@@ -76,3 +76,17 @@ def test_a_patch_encoder_gives_equal_patches_equal_codes(policy: ShowoPolicy) ->
     patch = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     codes = policy.encode(patch.repeat(1, 1, 4, 4))
     assert codes.unique().numel() == 1
+
+
+def test_a_large_batch_looks_its_first_layer_up_with_equal_logits_and_gradients() -> None:
+    policy = tiny_policy(seed=3, num_layers=3)
+    codes = partly_masked_codes(policy, 24)
+    prompts = [PROMPTS[row % 4] for row in range(24)]
+    weight = policy.showo.showo.model.embed_tokens.weight
+    assert codes.numel() > 2 * (policy.codebook_size + 3), "the batch is large enough to repeat its tokens"
+    looked_up = policy.image_logits(policy.prefix(prompts), codes)
+    whole = policy.image_logits_from_ids(policy.input_ids(prompts, codes))
+    torch.testing.assert_close(looked_up, whole, atol=1e-4, rtol=0)
+    (one,), (other,) = (torch.autograd.grad(logits.square().mean(), [weight]) for logits in (looked_up, whole))
+    assert other[policy.layout.special.soi].abs().max() > 0
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
