@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
-from worker.jobs.evaluate import evaluate
-from worker.jobs.pretrain import pretrain
+from worker.jobs.evaluate import evaluate_job
+from worker.jobs.pretrain import pretrain_job
 from worker.jobs.protocol import Job
-from worker.jobs.sample import sample
-from worker.jobs.train import train_policy
+from worker.jobs.sample import sample_job
+from worker.jobs.train import train_job
 
 
 def run_job(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, folder: RunFolder) -> Job:
@@ -18,9 +18,9 @@ def run_job(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig
     succeeded, paused or cancelled. What it raises ends the run; a ValueError or OSError names the cure.
     """
     if isinstance(config, TrainConfig):
-        return train_policy(config, folder)
+        return train_job(config, folder)
     if isinstance(config, PretrainConfig):
-        return pretrain(config, folder)
+        return pretrain_job(config, folder)
     if isinstance(config, SampleConfig):
-        return sample(config, folder)
-    return evaluate(config, folder)
+        return sample_job(config, folder)
+    return evaluate_job(config, folder)

@@ -35,7 +35,7 @@ class Candidate:
     outcomes: Outcomes
 
 
-def evaluate(config: EvaluateConfig, folder: RunFolder) -> Job:
+def evaluate_job(config: EvaluateConfig, folder: RunFolder) -> Job:
     """Measures batch by batch; one step is one batch of captions, with every policy."""
     prepare_torch(config.policy)
     evaluation = Evaluation(config, folder)

@@ -41,7 +41,7 @@ _NUM_REBUILT = 8
 _BATCH = 60
 
 
-def pretrain(config: PretrainConfig, folder: RunFolder) -> Job:
+def pretrain_job(config: PretrainConfig, folder: RunFolder) -> Job:
     """Trains both stages from the newest whole checkpoint, or from nothing, and exports the policy."""
     prepare_torch(config.policy)
     pretraining = Pretraining(config, folder)

@@ -20,7 +20,7 @@ from worker.jobs.start import job_started
 _PICTURES_A_BATCH = 32
 
 
-def sample(config: SampleConfig, folder: RunFolder) -> Job:
+def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
     """Makes the pictures batch by batch; one step is one batch."""
     prepare_torch(config.policy)
     prompts = _prompts(config)

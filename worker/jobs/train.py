@@ -31,7 +31,7 @@ from worker.showo.loading import save_policy
 _NUM_FRAMES_A_STEP = 64
 
 
-def train_policy(config: TrainConfig, folder: RunFolder) -> Job:
+def train_job(config: TrainConfig, folder: RunFolder) -> Job:
     """Trains from the newest whole checkpoint, or from the start, to the last step."""
     prepare_torch(config.policy)
     keep_start(config.policy, folder)
