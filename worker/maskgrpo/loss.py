@@ -1,4 +1,7 @@
-"""The clipped surrogate and the KL penalty over M transitions. Knows log-probabilities, no policy."""
+"""The clipped surrogate and the KL penalty over M transitions. Knows log-probabilities, no policy.
+
+Departure 4 from the paper (docs/algorithm.md): log-ratios are bounded before they are exponentiated.
+"""
 
 from __future__ import annotations
 

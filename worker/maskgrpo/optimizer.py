@@ -1,4 +1,7 @@
-"""AdamW on the policy's parameters: the rate's schedule, gradient clipping, and the weights' moving average."""
+"""AdamW on the policy's parameters: the rate's schedule, gradient clipping, and the weights' moving average.
+
+Departure 5 from the paper (docs/algorithm.md): weight decay acts on matrices only, as in Show-o's own training.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The paper's sample filter: groups whose rewards hardly differ teach nothing and are sampled again."""
+"""The paper's sample filter: groups whose rewards hardly differ teach nothing and are sampled again.
+
+Departure 3 from the paper (docs/algorithm.md): a group without any spread always counts as vanishing. Otherwise, once a
+tenth of the history has no spread, the 10th percentile would be 0 and nothing would be under it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,7 @@ MIN_HISTORY = 10
 
 
 class SampleFilter:
-    """The history of the groups' reward std, and the threshold that follows from it.
-
-    Departure 3 from the paper (docs/algorithm.md): a group without any spread always counts as vanishing. Otherwise,
-    once a tenth of the history has no spread, the 10th percentile would be 0 and nothing would be under it.
-    """
+    """The history of the groups' reward std, and the threshold that follows from it."""
 
     def __init__(self, config: SampleFilterConfig) -> None:
         self.config = config

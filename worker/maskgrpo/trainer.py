@@ -1,4 +1,7 @@
-"""Mask-GRPO as a generator: one training step at a time, from prompts to an optimizer step. No files, no database."""
+"""Mask-GRPO as a generator: one training step at a time, from prompts to an optimizer step. No files, no database.
+
+Departure 6 from the paper (docs/algorithm.md): the KL to the reference is measured even where it has no weight.
+"""
 
 from __future__ import annotations
 
