@@ -30,31 +30,36 @@ def main() -> None:
     parser.add_argument("--trials", nargs="*", default=[trial.name for trial in TRIALS])
     parser.add_argument("--seeds", nargs="*", type=int, default=[7, 8, 9])
     parser.add_argument("--folder", type=Path, default=Path("data/results"), help="where the runs lie")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 = all cores")
     parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
-    for trial in TRIALS:
-        if trial.name in options.trials and not options.report_only:
+    chosen = [trial for trial in TRIALS if trial.name in options.trials and not options.report_only]
+    # All seeds reach a mark before any goes on to the next: what is stopped early is still comparable.
+    for number in range(max((len(trial.marks) for trial in chosen), default=0)):
+        for trial in chosen:
             for seed in options.seeds:
-                _run(trial, seed, options.folder)
-                write_report()
+                if number < len(trial.marks):
+                    _run(trial, seed, trial.steps[number], options)
+                    write_report()
     write_report()
 
 
-def _run(trial: Trial, seed: int, folder: Path) -> None:
-    """Trains and evaluates one trial with one seed, where that is not done yet."""
-    path = RESULTS_DIR / f"{trial.name}-seed-{seed}.json"
-    if path.exists():
-        return
+def _run(trial: Trial, seed: int, step: int, options: argparse.Namespace) -> None:
+    """Trains one trial with one seed up to a mark and evaluates it there, where that is not done yet."""
     name = f"{trial.name}-seed-{seed}"
-    config = trial.config(seed)
+    path = RESULTS_DIR / f"{name}.json"
+    marks = json.loads(path.read_text())["marks"] if path.exists() else {}
+    if str(step) in marks:
+        return
+    config, folder = trial.config(seed, step, options.threads), options.folder
     steps = _train(config, folder / name)
-    marks = {step: _evaluate(config, f"run:{name}@{step}", folder / f"{name}-at-{step}") for step in trial.steps}
+    marks[str(step)] = _evaluate(config, f"run:{name}@{step}", folder / f"{name}-at-{step}")
     result = {
         "trial": trial.name,
         "seed": seed,
-        "steps": steps,
-        "marks": marks,
         "config": config.model_dump(mode="json"),
+        "marks": marks,
+        "steps": steps,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
@@ -91,7 +96,7 @@ def _evaluate(config: TrainConfig, source: str, folder: Path) -> dict[str, Any]:
     """Mini-GenEval of the policy and of the base, on every held-out caption, the same seeds for both."""
     evaluation = EvaluateConfig.model_validate(
         {
-            "policy": {"source": source},
+            "policy": {"source": source, "num_threads": config.policy.num_threads},
             "base": {"source": config.policy.source},
             "num_prompts": len(heldout_captions(len(all_captions("heldout")), "num_prompts")),
             "samples_per_prompt": _SAMPLES_PER_PROMPT,

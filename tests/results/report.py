@@ -16,10 +16,10 @@ TASKS = ("single_object", "two_object", "counting", "colors", "position", "color
 _HEAD = """# Results
 
 Written by `python -m tests.results` from `docs/results/*.json`; nothing here is typed by hand.
-Held-out mini-GenEval: 540 distinct captions in six tasks, two seeds each, the same seeds for base and tuned, the
-settings of the recipe's evaluation (16 unmasking steps, temperature 1, guidance 0). Intervals are 95 %, by paired bootstrap over
-captions. *Strict* also asks that nothing extra is in the picture. Time is that of training steps alone, on two cores
-that were shared with other work: CPU seconds over two is what they would take undisturbed at best.
+Held-out mini-GenEval: 540 distinct captions in six tasks, two seeds each, the same seeds for base and tuned, at the
+recipe's evaluation settings (16 unmasking steps, temperature 1, guidance 0). Intervals are 95 %, by paired bootstrap
+over captions. *Strict* also asks that nothing extra is in the picture. Time is that of training steps alone, on a
+machine whose two cores were shared with other work: half the CPU seconds is what two cores would take at best.
 """
 
 

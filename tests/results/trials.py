@@ -19,18 +19,18 @@ class Trial:
     changes: dict[str, Any] = field(default_factory=dict)  # dotted path -> value
     marks: tuple[float, ...] = (1.0,)  # evaluated at these multiples of the recipe's length; the last one ends the run
 
-    def config(self, seed: int) -> TrainConfig:
+    def config(self, seed: int, num_steps: int, num_threads: int) -> TrainConfig:
         """The trial's configuration for a seed; the learning-rate schedule is the recipe's, however long it runs."""
         recipe = get_recipe(self.recipe).config
         assert isinstance(recipe, TrainConfig), f"{self.recipe} is no training recipe"
         settings = recipe.model_dump(mode="json")
         settings["optimizer"]["decay_steps"] = recipe.optimizer.decay_steps or recipe.num_steps
-        marks = self.steps
         changes = {
             "seed": seed,
             "name": f"{self.name}, seed {seed}",
-            "num_steps": marks[-1],
-            "checkpoints.every_num_steps": marks[0],
+            "num_steps": num_steps,
+            "policy.num_threads": num_threads,
+            "checkpoints.every_num_steps": self.steps[0] // 2,
             "checkpoints.num_kept": 1000,
             "probe.num_prompts": 0,
             "log_groups_every": 10_000,
@@ -52,7 +52,7 @@ class Trial:
 
 
 TRIALS = (
-    Trial("default", "the default recipe (candidate 2)", marks=(1.0, 4.0)),
+    Trial("default", "the default recipe (candidate 2)", marks=(1.0, 5.0)),
     Trial("candidate-1", "candidate 1, exact, under Gumbel noise", changes={"grpo.transition": "candidate_1"}),
     Trial(
         "candidate-1-noise-free",
