@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from backend.embedded.studio import ROOT, web_command
 from backend.schemas.config import TrainConfig
 from backend.schemas.run import RunCreate, RunStatus
 
@@ -135,3 +137,37 @@ def test_a_busy_port_is_refused_before_anything_is_started(tmp_path: Path) -> No
     assert refused.returncode == 2
     assert f"port {port} on 127.0.0.1 is in use" in json.loads(refused.stderr)["error"]["detail"]
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_the_web_process_answers_before_its_pages_are_built(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_URL")}
+    web = subprocess.Popen(
+        web_command("127.0.0.1", port),
+        env=environment | {"DATA_DIR": str(tmp_path)},
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        process = psutil.Process(web.pid)
+        wait_until(lambda: is_alive(port), "the first answer")
+        # Work, not time: a busy machine makes everything slow, and the bound is 3 s of an idle one.
+        work = process.cpu_times()
+        assert work.user + work.system < 3
+    finally:
+        web.kill()
+        web.wait()
+
+
+def is_alive(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/livez", timeout=1, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
