@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from backend.artifacts import RunFolder, sha256_of
+from backend.models import GroupRow, SampleRow
+from backend.samples.files import SampleFiles
 from backend.schemas.algorithm import SamplingConfig
 from worker.jobs.pictures import MASKED_GREY, Place, frame_strips, to_bytes, to_npz, write_group
 from worker.jobs.showing import Shown, show
@@ -111,3 +113,18 @@ def test_the_same_group_written_twice_gives_the_same_bytes(policy: Policy, shown
     )
     assert one == two
     assert len(one) == 5
+
+
+def test_frames_that_were_not_decoded_are_made_of_the_finished_picture(
+    policy: Policy, shown: Shown, folder: RunFolder
+) -> None:
+    place = Place(1, "", 0)
+    written = write_group(folder, place, policy, shown.pictures, shown.trajectory, "candidate_2", framed=[])
+    sample = SampleRow(index=1, image_path=written.image_paths[1])
+    frames = SampleFiles(folder, sample, GroupRow(trajectory_path=written.trajectory_path)).frames()
+    decoded = frame_strips(policy, shown.trajectory)[1].reshape(32, NUM_STEPS, 32, 3).swapaxes(0, 1)
+    assert len(frames) == NUM_STEPS
+    assert np.array_equal(np.asarray(frames[-1]), decoded[-1])
+    grey = round(MASKED_GREY * 255)
+    for frame, wanted in zip(frames, decoded, strict=True):
+        assert np.array_equal((np.asarray(frame) == grey).all(axis=-1), (wanted == grey).all(axis=-1))

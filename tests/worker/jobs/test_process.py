@@ -81,8 +81,8 @@ def test_a_busy_folder_is_left_alone(policy_folder: Path, folder: RunFolder) -> 
     folder.write("config.json", tiny_train_config(policy_folder).model_dump_json().encode())
     with folder.lock():
         process = start(folder)
-        output, errors = process.communicate(timeout=120)
-    assert process.returncode == os.EX_TEMPFAIL
+        assert process.wait(timeout=120) == os.EX_TEMPFAIL
+    output, errors = process.communicate()
     assert output == ""
     assert "another process still writes" in errors
 
