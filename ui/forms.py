@@ -251,14 +251,19 @@ def _bounds(info: FieldInfo, kind: FieldKind) -> tuple[str, str]:
     low = high = ""
     for item in info.metadata:
         if isinstance(item, Ge):
-            low = f"{item.ge:,}".replace(",", NARROW_SPACE)
+            low = spaced(item.ge)
         elif isinstance(item, Gt):
             low = f"more than {item.gt:g}"
         elif isinstance(item, Le):
-            high = f"{item.le:,}".replace(",", NARROW_SPACE)
+            high = spaced(item.le)
         elif isinstance(item, Lt):
             high = f"less than {item.lt:g}"
     return low, high
+
+
+def spaced(number: Any) -> str:
+    """A number with its thousands set apart."""
+    return f"{number:,}".replace(",", NARROW_SPACE)
 
 
 def _read(field: FormField, data: Any) -> FormValue:

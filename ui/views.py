@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
 from backend.schemas.run import Run
-from ui.forms import differences
+from ui.forms import differences, spaced
 
 
 def yaml_of(config: BaseModel) -> str:
@@ -47,9 +47,9 @@ def _training_arithmetic(config: TrainConfig) -> list[tuple[str, str]]:
     probe = config.probe
     lines = [
         _product("Pictures a step", rollout.num_prompts, "prompts", rollout.group_size, "a group"),
-        ("Pictures in all", f"{num_pictures * config.num_steps:,}".replace(",", " ")),
+        ("Pictures in all", spaced(num_pictures * config.num_steps)),
         ("Unmasking steps in the loss", f"{num_in_loss} of {sampling.num_unmasking_steps}"),
-        ("Optimizer steps", f"{config.num_steps * grpo.num_epochs:,}".replace(",", " ")),
+        ("Optimizer steps", spaced(config.num_steps * grpo.num_epochs)),
     ]
     if probe.num_prompts:
         lines.append(("Held-out probe", f"{probe.num_prompts} captions every {probe.every_num_steps} steps"))
@@ -57,7 +57,7 @@ def _training_arithmetic(config: TrainConfig) -> list[tuple[str, str]]:
 
 
 def _product(what: str, first: int, first_unit: str, second: int, second_unit: str) -> tuple[str, str]:
-    total = f"{first * second:,}".replace(",", " ")
+    total = spaced(first * second)
     return what, f"{total} = {first} {first_unit} × {second} {second_unit}"
 
 

@@ -1,0 +1,85 @@
+"""The web process answers before Gradio is imported, and every page has our head."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ui.app import STATIC, mount_pages
+
+
+@pytest.fixture
+def starting() -> TestClient:
+    """A studio whose pages are not built: the client enters no lifespan."""
+    app = FastAPI()
+
+    @app.get("/api/v1/version")
+    def version() -> str:
+        return "1"
+
+    return TestClient(mount_pages(app))
+
+
+def test_while_the_pages_are_built_a_waiting_page_looks_again_by_itself(starting: TestClient) -> None:
+    answer = starting.get("/run?id=1")
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh"' in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_while_the_pages_are_built_the_api_answers(starting: TestClient) -> None:
+    assert starting.get("/api/v1/version").json() == "1"
+
+
+def test_while_the_pages_are_built_what_is_no_page_is_told_to_come_back(starting: TestClient) -> None:
+    for path in ("/assets/index.js", "/gradio_api/queue/join"):
+        answer = starting.get(path)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_pages_that_cannot_be_built_are_said_to(starting: TestClient) -> None:
+    starting.app.state.pages.failure = "build"  # type: ignore[attr-defined]
+    assert "could not start" in starting.get("/").text
+
+
+def test_theme_and_client_modules_are_served(starting: TestClient) -> None:
+    assert "--u-accent" in starting.get("/studio/theme.css").text
+    module = starting.get("/studio/shell.js")
+    assert module.headers["content-type"].startswith("text/javascript")
+
+
+def test_no_client_file_is_longer_than_300_lines_or_names_the_world_outside() -> None:
+    files = [path for path in STATIC.iterdir() if path.suffix in (".js", ".css", ".html")]
+    assert len(files) > 15
+    for path in files:
+        text = path.read_text()
+        assert text.count("\n") <= 300, path.name
+        outside = text.replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in outside, path.name
+        assert "https://" not in outside, path.name
+
+
+def test_the_web_process_starts_without_torch_and_gradio() -> None:
+    script = "import sys, ui.app, backend.app; assert not {'torch', 'gradio', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_every_page_has_our_head_and_none_of_gradios_cards() -> None:
+    script = """
+from fastapi.testclient import TestClient
+from ui.app import build_pages
+client = TestClient(build_pages())
+for path in ("/", "/launch", "/runs", "/run?id=1", "/groups", "/sample"):
+    answer = client.get(path, headers={"accept-encoding": "gzip"})
+    assert answer.status_code == 200, path
+    head = answer.text.split("</head>")[0]
+    assert "/studio/theme.css" in head and "modulepreload" in head, path
+    assert "og:" not in head and "twitter:" not in head, path
+    assert int(answer.headers["content-length"]) == len(answer.content), path
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=240)
