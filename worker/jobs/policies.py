@@ -71,7 +71,8 @@ def device_of(config: PolicyConfig) -> torch.device:
 def prepare_torch(config: PolicyConfig) -> None:
     """Threads and determinism."""
     torch.set_num_threads(config.num_threads or len(os.sched_getaffinity(0)))
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # Not `use_deterministic_algorithms`: it does the same, and imports the compiler for seconds.
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
 
 
 def keep_start(config: PolicyConfig, folder: RunFolder) -> None:

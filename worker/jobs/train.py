@@ -27,8 +27,9 @@ from worker.maskgrpo.types import TrainStep
 from worker.rewards.build import build_reward
 from worker.showo.loading import save_policy
 
-# Decoded frames a step: to decode all T steps of all rollouts would take as long as the training itself.
-_NUM_FRAMES_A_STEP = 64
+# Decoded frames a step: to decode all T steps of all rollouts would take as long as the training itself. Where there
+# are none, the API makes them of the finished picture (backend/samples/files.py).
+_NUM_FRAMES_A_STEP = 32
 
 
 def train_job(config: TrainConfig, folder: RunFolder) -> Job:
