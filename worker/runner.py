@@ -185,7 +185,8 @@ class Attempt:
                 with transaction(self._sessions) as session:
                     return write(session)
             except DATABASE_IS_AWAY as error:
-                if self._heartbeat.is_lost or self._heartbeat.seconds_left < pause:
-                    raise LeaseLostError(f"the database was away for as long as the lease lasted: {error}") from error
+                is_over = self._heartbeat.is_lost or self._heartbeat.seconds_left < pause
+                if is_over or self._is_stopping.is_set():
+                    raise LeaseLostError(f"the database was away for too long: {error}") from error
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)

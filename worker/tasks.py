@@ -54,11 +54,14 @@ def execute_run(run_id: str) -> None:
         _log.warning("the database is away, the run waits", run_id=run_id, error=str(error))
 
 
-def requeue_lost_runs(sessions: sessionmaker[Session]) -> None:
-    """Queues the runs whose workers fell silent, and sends the messages that never arrived or may be lost."""
+def requeue_lost_runs(sessions: sessionmaker[Session], *, is_idle: bool = True) -> None:
+    """Queues the runs whose workers fell silent, and sends the messages that never arrived or may be lost.
+
+    A busy worker sends none: nobody needs them until it is idle, and they would pile up at the broker meanwhile.
+    """
     with transaction(sessions) as session:
         runs.requeue_lost(session)
-        unsent = runs.list_unsent(session)
+        unsent = runs.list_unsent(session) if is_idle else []
     for run_id in unsent:
         if not queue.send(run_id):
             return
@@ -103,7 +106,7 @@ def _watch() -> None:
         try:
             _tell_where_we_are(_sessions())
             if is_first or waited >= settings.requeue_seconds:
-                requeue_lost_runs(_sessions())
+                requeue_lost_runs(_sessions(), is_idle=_runner().run_id is None)
                 is_first, waited = False, 0.0
         except DATABASE_IS_AWAY as error:
             _log.warning("the database is away", error=str(error))

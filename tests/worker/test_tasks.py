@@ -47,6 +47,16 @@ def test_a_queued_run_whose_message_never_left_is_sent(
     assert broker() == [str(run.id)]
 
 
+def test_a_busy_worker_queues_lost_runs_and_leaves_the_sending_to_idle_ones(
+    sessions: sessionmaker[Session], make_run: MakeRun, expire_lease: Callable[[UUID], None], broker: Broker
+) -> None:
+    lost = make_run(worker="w1")
+    expire_lease(lost.id)
+    tasks.requeue_lost_runs(sessions, is_idle=False)
+    assert broker() == []
+    assert run_of(sessions, lost.id).status == "queued"
+
+
 def test_a_broker_that_is_away_leaves_the_run_for_the_next_tick(
     sessions: sessionmaker[Session], make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

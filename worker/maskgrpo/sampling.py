@@ -147,19 +147,19 @@ def masked_rows(is_masked: Tensor, num_masked: int) -> Tensor:
     return (positions + starts[:, None]).flatten()
 
 
-def draw_codes(log_probs: Tensor, uniform: Tensor) -> Tensor:
+def draw_codes(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """Draws a code from each row by inverse distribution function.
 
     Args:
-        log_probs: (R, K) float32 log-softmax.
+        probabilities: (R, K) float32, each row summing to about 1.
         uniform: (R,) float32 in [0, 1).
 
     Returns:
         (R,) int64 in [0, K).
     """
-    cumulated = log_probs.exp().cumsum(dim=1)
+    cumulated = probabilities.cumsum(dim=1)
     target = uniform[:, None] * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, target, right=True).squeeze(1).clamp(max=log_probs.shape[1] - 1)
+    return torch.searchsorted(cumulated, target, right=True).squeeze(1).clamp(max=probabilities.shape[1] - 1)
 
 
 def unmask(
@@ -188,7 +188,8 @@ def unmask(
     Returns:
         The step.
     """
-    drawn_codes = draw_codes(log_probs, uniform.flatten()[rows])
+    probabilities = log_probs.exp()
+    drawn_codes = draw_codes(probabilities, uniform.flatten()[rows])
     log_confidence = log_probs.gather(1, drawn_codes[:, None]).squeeze(1)
     score = (log_confidence + perturbation.flatten()[rows]).view(codes.shape[0], -1)
     order = score.sort(dim=1, descending=True, stable=True).indices[:, :num_kept]
@@ -198,7 +199,7 @@ def unmask(
     is_newly_unmasked = is_newly_unmasked.view(codes.shape)
     terms = transition_terms(log_probs, rows, drawn, is_newly_unmasked, transition)
     unknown = log_probs.new_full((codes.numel(),), torch.nan)
-    entropy = -(log_probs.exp() * log_probs).sum(dim=1)
+    entropy = -(probabilities * log_probs).sum(dim=1)
     return UnmaskingStep(
         drawn=drawn,
         is_masked=torch.zeros_like(is_newly_unmasked).flatten().index_fill(0, rows, True).view(codes.shape),
