@@ -54,7 +54,7 @@ function runningRow(run) {
   const rewards = new Map();
   const draw = () => {
     words.replaceChildren(status(run.status), h("span", { class: "u-muted" }, run.num_steps ? `step ${run.step}/${run.num_steps}` : "starting"),
-      run.status === "running" && run.eta_seconds ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`) : null);
+      run.status === "running" && run.eta_seconds ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`) : "");
     bar.replaceChildren(progress(run));
     spark.replaceChildren(sparkline([...rewards.keys()].sort((a, b) => a - b).map((step) => rewards.get(step)), `reward of ${runName(run)}`, 160, 32));
   };

@@ -45,7 +45,8 @@ async function open(root, run) {
 
   function take(event, isPast = false) {
     const { body } = event;
-    if (body.type === "step") points.add(body.step, body.metrics);
+    // Past steps are in the metrics already; a lost attempt's events would bring back what its successor removed.
+    if (body.type === "step" && !isPast) points.add(body.step, body.metrics);
     if (body.type === "started" && !isPast) points.forgetAfter(body.from_step);
     charts.take(body);
     for (const panel of panels) panel.take(event, isPast);
