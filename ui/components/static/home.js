@@ -53,7 +53,7 @@ function runningRow(run) {
   const words = h("div", { class: "u-row wide" }), spark = h("div", { class: "u-wide-only" }), bar = h("div", {});
   const rewards = new Map();
   const draw = () => {
-    words.replaceChildren(status(run.status), h("span", { class: "u-muted" }, run.num_steps ? `step ${run.step}/${run.num_steps}` : "starting"),
+    show(words, status(run.status), h("span", { class: "u-muted" }, run.num_steps ? `step ${run.step}/${run.num_steps}` : "starting"),
       run.status === "running" && run.eta_seconds ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`) : "");
     bar.replaceChildren(progress(run));
     spark.replaceChildren(sparkline([...rewards.keys()].sort((a, b) => a - b).map((step) => rewards.get(step)), `reward of ${runName(run)}`, 160, 32));

@@ -22,12 +22,14 @@ async function open(root, run) {
   const path = `/runs/${run.id}`;
   apiCalls([{ path }, { path: `${path}/metrics?max_points=2000` }, { path: `${path}/events/stream`, stream: true }, { method: "POST", path: `${path}/cancel` }]);
   const points = new Points(), header = h("div", {}), live = { state: "live" };
-  const panels = [eventPanel(run), boardPanel(run), checkpointPanel(run), logPanel(run)];
+  const isTrained = ["train", "pretrain"].includes(run.kind);
+  const [board, events, checkpoints, log] = [boardPanel(run), eventPanel(run), isTrained ? checkpointPanel(run) : null, logPanel(run)];
+  const panels = [board, events, checkpoints, log].filter(Boolean);
   const charts = chartsFor(run, points);
   const drawHeader = () => show(header, ...headerOf(run, live, (changed) => { Object.assign(run, changed); drawHeader(); }));
   drawHeader();
-  show(root, header, h("div", { class: "u-cols" }, h("div", { class: "u-stack" }, ...charts.elements),
-    h("div", { class: "u-stack" }, ...panels.map((panel) => panel.element), configPanel(run))));
+  show(root, header, h("div", { class: "u-cols" }, h("div", { class: "u-stack" }, ...charts.elements, isTrained ? null : board.element),
+    h("div", { class: "u-stack" }, isTrained ? board.element : null, events.element, checkpoints?.element, configPanel(run), log.element)));
   keys([["b", "Group board of the newest step", () => { location.href = `/groups?run=${run.id}`; }]]);
 
   const series = await get(url(`${path}/metrics`, { max_points: 2000 }));

@@ -3,6 +3,7 @@ import { bars, lineChart } from "./chart.js";
 import { card, h } from "./dom.js";
 import { figure } from "./format.js";
 import { rewardColour } from "./board.js";
+import { scoreTable } from "./scores.js";
 
 const BLUE = "var(--u-series-blue)";
 
@@ -45,29 +46,21 @@ function waiting(run) {
   return "This run reported no such figure.";
 }
 
-/** Runs that do not train: one small chart for every metric they report. */
+/** Runs that do not train: their scores, and a small chart for every metric that is reported more than once. */
 function otherCharts(run, points) {
-  const grid = h("div", { class: "u-smalls" }), known = new Set(), scores = h("div", {});
+  const grid = h("div", { class: "u-smalls" }), known = new Set(), scores = scoreTable(), facts = h("div", { class: "u-legend" });
   const note = h("p", { class: "u-chart-none" }, waiting(run));
   const look = () => {
-    const fresh = [...new Set([...points.byStep.values()].flatMap((values) => Object.keys(values)))].filter((key) => !known.has(key));
-    for (const key of fresh) { known.add(key); grid.append(small(points, key, key.replaceAll("_", " "), "", null, run)); }
-    note.hidden = known.size > 0 || scores.childElementCount > 0;
+    const names = [...new Set([...points.byStep.values()].flatMap((values) => Object.keys(values)))];
+    const isCurve = points.byStep.size > 1;
+    for (const key of isCurve ? names.filter((name) => !known.has(name)) : []) { known.add(key); grid.append(small(points, key, key.replaceAll("_", " "), "", null, run)); }
+    const last = [...points.byStep.values()].at(-1) ?? {};
+    facts.replaceChildren(...(isCurve || scores.isFilled() ? [] : names.map((name) => h("span", {}, `${name.replaceAll("_", " ")} `, h("b", {}, figure(last[name]))))));
+    note.hidden = names.length > 0 || scores.isFilled();
   };
   points.listeners.add(look);
-  const take = (body) => { if (body.type === "score") { scores.append(scoreTable(body)); look(); } };
-  return { elements: [card("Figures", h("div", { class: "u-stack" }, scores, note, grid))], take };
-}
-
-function scoreTable(score) {
-  const row = ([name, value]) => {
-    const interval = score.intervals[name];
-    return h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", { class: "num" }, figure(value)),
-      h("td", { class: "num u-muted" }, interval ? `[${figure(interval[0])}, ${figure(interval[1])}]` : ""));
-  };
-  return h("div", {}, h("h3", { style: "font-size:14px;margin:0 0 4px" }, `${score.benchmark}: ${score.policy}`),
-    h("p", { class: "u-small u-muted" }, `${score.num_prompts} prompts × ${score.samples_per_prompt}`),
-    h("table", { class: "u-table" }, h("tbody", {}, ...Object.entries(score.values).map(row))));
+  const take = (body) => { if (body.type === "score") { scores.take(body); look(); } };
+  return { elements: [card("Figures", h("div", { class: "u-stack" }, scores.element, facts, note, grid))], take };
 }
 
 const CREDIT = { gradient_share: "gradient share", log_prob: "log-prob", ratio: "ratio", clipped_share: "clipped share", kl: "KL" };

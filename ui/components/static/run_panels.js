@@ -2,7 +2,8 @@
 import { get, query as url } from "./api.js";
 import { card, h, when } from "./dom.js";
 import { bytes, duration, figure, plural, signed } from "./format.js";
-import { groupRow } from "./board.js";
+import { TERMINAL } from "./runs_shared.js";
+import { groupRow, groupRows } from "./board.js";
 
 const NUM_GROUPS = 4, NUM_EVENTS = 100;
 
@@ -18,7 +19,7 @@ export function boardPanel(run) {
     try {
       const groups = (await get(url(`/runs/${run.id}/groups`, { step, purpose: run.kind === "train" ? "train" : null, limit: 20 }))).data;
       if (groups.length) {
-        body.replaceChildren(...groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)));
+        body.replaceChildren(...(run.kind === "train" ? groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)) : groupRows(groups)));
         at.textContent = `at step ${step}`;
         more.href = `/groups?run=${run.id}&step=${step}`;
         more.hidden = false;
@@ -48,10 +49,13 @@ export function eventPanel(run) {
   return { element: card("Events", h("div", {}, none, list)), take };
 }
 
+const STATUS_WORDS = { queued: "Waits for a worker.", running: "A worker took the run up.", paused: "Paused at a checkpoint.",
+  succeeded: "Done: all steps were made.", failed: "The run failed.", cancelled: "Cancelled." };
+
 /** An event in words; null for what has its own place on the page. */
 function sentence(body) {
   switch (body.type) {
-    case "status": return body.reason ? `${body.status}: ${body.reason}` : `The run is ${body.status}.`;
+    case "status": return body.reason ? `${body.status}: ${body.reason}` : STATUS_WORDS[body.status];
     case "started": return body.from_step === 0 ? `Started on ${body.device}.`
       : `Resumed at step ${body.from_step}${body.is_state_equal === true ? ", state hash equal" : body.is_state_equal === false ? ", STATE HASH DIFFERS" : ""}.`;
     case "checkpoint": return `Checkpoint at step ${body.step}, ${bytes(body.num_bytes)}.`;
@@ -72,7 +76,7 @@ function scoreWords({ policy, values, intervals }) {
 }
 
 export function checkpointPanel(run) {
-  const list = h("ul", { class: "u-list" }, h("li", { class: "u-muted u-small" }, "None yet. Save writes one within one step."));
+  const list = h("ul", { class: "u-list" }, h("li", { class: "u-muted u-small" }, TERMINAL.includes(run.status) ? "This run left none." : "None yet. Save writes one within one step."));
   const load = async () => {
     const saved = (await get(`/runs/${run.id}/checkpoints`)).data;
     if (!saved.length) return;
