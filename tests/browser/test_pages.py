@@ -7,9 +7,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from backend.schemas.run import Run
+from backend.client import StudioClient
+from backend.schemas.config import run_config_adapter
+from backend.schemas.run import Run, RunCreate
 from tests.browser.conftest import OpenPage
-from tests.browser.page_objects import LaunchPage, SamplePage
+from tests.browser.page_objects import LaunchPage, RunPage, SamplePage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -127,8 +129,16 @@ def test_a_run_that_does_not_exist_is_a_plain_sentence_with_the_request_id(open_
     expect(alert.get_by_role("button", name="Try again")).to_be_visible()
 
 
+def test_a_failed_run_says_what_happened_and_the_cure(open_page: OpenPage, client: StudioClient) -> None:
+    config = run_config_adapter.validate_python({"kind": "sample", "policy": {"source": "/nowhere"}})
+    run = client.create_run(RunCreate(config=config))
+    page = open_page(f"/run?id={run.id}")
+    RunPage(page).expect_status("failed", seconds=120)
+    expect(page.get_by_role("alert")).to_contain_text("no model folder at /nowhere")
+
+
 def test_the_list_filters_by_status(open_page: OpenPage, trained: Run) -> None:
     page = open_page("/runs")
     expect(page.get_by_role("link", name=trained.name)).to_be_visible()
-    page.get_by_label("Every status").select_option("failed")
+    page.get_by_label("Every status").select_option("paused")
     expect(page.get_by_text("No run matches")).to_be_visible()

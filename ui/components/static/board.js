@@ -21,7 +21,7 @@ export function tile(sample, { isCurrent = false } = {}) {
   return h("a", { class: "u-tile", href: `/sample?id=${sample.id}`, "aria-current": isCurrent ? "true" : null,
     title: `reward ${figure(sample.reward)}${words ? ` = ${words}` : ""}\nseed ${sample.seed}` },
     h("img", { src: sample.image_url, alt: sample.prompt, loading: "lazy", width: 80, height: 80 }),
-    h("span", { class: "figures" }, h("span", { class: "u-muted" }, figure(sample.reward)),
+    h("span", { class: "figures" }, h("span", { class: "u-muted" }, sample.reward === null ? "–" : String(Number(sample.reward.toPrecision(2)))),
       advantage === null ? null : h("span", { class: kind, title: "advantage" }, signed(Number(advantage.toFixed(2))))),
     parts.length > 1 ? h("span", { class: "parts", "aria-hidden": "true" }, ...parts.map(([name, value]) =>
       h("i", { style: `--key:${rewardColour(name)};--share:${Math.min(Math.max(value ?? 0, 0), 1)}` }))) : null);

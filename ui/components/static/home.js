@@ -7,18 +7,28 @@ import { apiButton, apiCalls } from "./shell.js";
 import { headlineReward, progress, runName } from "./runs_shared.js";
 
 const DEFAULT_RECIPE = "tiny-shapes";
+// A browser keeps at most six connections to one address open: more streams than these would block everything else.
+const NUM_STREAMS = 3, REFRESH_MS = 20000;
+let stops = [], refresh = 0, shown = "";
 
 export async function mount(root) {
   titled("");
   apiCalls([{ path: "/runs?limit=20" }, { path: "/workers" }, { path: "/recipes" }]);
+  clearInterval(refresh);
+  refresh = setInterval(() => { if (!document.hidden) mount(root); }, REFRESH_MS);
   try {
     const [runs, workers, recipes] = await Promise.all([get("/runs?limit=20"), get("/workers"), get("/recipes")]);
     const list = runs.data;
-    const active = list.filter((run) => ["running", "queued", "paused"].includes(run.status));
-    show(root, heading(workers.data ?? workers), list.length ? null : firstRun(recipes.data ?? recipes),
+    const active = ["running", "queued", "paused"].flatMap((name) => list.filter((run) => run.status === name));
+    const now = JSON.stringify([workers.data.length, list.map((run) => [run.id, run.status, active.indexOf(run) >= NUM_STREAMS ? run.step : null])]);
+    if (now === shown) return;
+    shown = now;
+    for (const stop of stops.splice(0)) stop();
+    show(root, heading(workers.data), list.length ? null : firstRun(recipes.data),
       h("div", { class: "u-stack" }, list.length ? activeCard(active) : null, list.length ? alarmCard(active) : null,
         list.length ? recentCard(list.filter((run) => !active.includes(run))) : null));
   } catch (error) {
+    shown = "";
     show(root, failure(error, () => mount(root)));
   }
 }
@@ -44,12 +54,12 @@ function firstRun(recipes) {
 }
 
 function activeCard(active) {
-  const body = active.length ? h("ul", { class: "u-list" }, ...active.map(runningRow))
+  const body = active.length ? h("ul", { class: "u-list" }, ...active.map((run, place) => runningRow(run, place < NUM_STREAMS)))
     : empty("Nothing is running", "The next run you launch shows its step, its ETA and its reward here.", h("a", { class: "u-btn", href: "/launch" }, "Launch a run"));
   return card("Now", body);
 }
 
-function runningRow(run) {
+function runningRow(run, isFollowed) {
   const words = h("div", { class: "u-row wide" }), spark = h("div", { class: "u-wide-only" }), bar = h("div", {});
   const rewards = new Map();
   const draw = () => {
@@ -59,23 +69,24 @@ function runningRow(run) {
     spark.replaceChildren(sparkline([...rewards.keys()].sort((a, b) => a - b).map((step) => rewards.get(step)), `reward of ${runName(run)}`, 160, 32));
   };
   draw();
-  watch(run, rewards, draw);
+  watch(run, rewards, draw, isFollowed, spark);
   return h("li", { style: "display:block" }, h("div", { class: "u-running" },
     h("div", { class: "u-stack tight" }, h("a", { href: `/run?id=${run.id}` }, runName(run)), words, bar), spark));
 }
 
-async function watch(run, rewards, draw) {
+async function watch(run, rewards, draw, isFollowed, spark) {
   const series = await get(url(`/runs/${run.id}/metrics`, { max_points: 100 }));
   for (const point of series.points) rewards.set(point.step, headlineReward(point.values));
   draw();
-  follow(run.id, run.num_events, ({ body }) => {
+  if (!isFollowed || !spark.isConnected) return;
+  stops.push(follow(run.id, run.num_events, ({ body }) => {
     if (body.type === "status") run.status = body.status;
     if (body.type === "step") {
       Object.assign(run, { step: body.step, num_steps: body.num_steps, status: "running", eta_seconds: (body.num_steps - body.step) * body.seconds });
       rewards.set(body.step, headlineReward(body.metrics));
     }
     draw();
-  });
+  }));
 }
 
 function alarmCard(active) {

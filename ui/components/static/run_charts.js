@@ -28,6 +28,9 @@ function trainCharts(run, points) {
     h("span", { class: "u-small u-muted" }, "band: spread within groups"));
   const health = card("Health", h("div", { class: "u-smalls" }, ...HEALTH.map(([key, name, unit, low]) => small(points, key, name, unit, low, run))));
   const credit = creditCard();
+  const look = () => { for (const element of [health, credit.element]) element.hidden = points.byStep.size === 0; };
+  points.listeners.add(look);
+  look();
   const take = (body) => {
     if (body.type === "step") credit.draw(body.step, body.credit);
     if (body.type === "score" && body.policy !== "difference") points.add(body.step, { "heldout/overall": body.values.overall, "heldout/strict": body.values.strict });
@@ -43,7 +46,7 @@ function small(points, key, name, unit, low, run) {
 function waiting(run) {
   if (run.status === "queued") return "Waits for a worker: the first point comes with the first step.";
   if (run.status === "running") return "The first point comes with the first step.";
-  return "This run reported no such figure.";
+  return "The run ended before it reported any such figure.";
 }
 
 /** Runs that do not train: their scores, and a small chart for every metric that is reported more than once. */

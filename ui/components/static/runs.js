@@ -6,6 +6,7 @@ import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, headlineReward, runName } from "./runs_shared.js";
 
 const STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
+const PAGE_SIZE = 30, REFRESH_MS = 15000;
 const KINDS = ["train", "sample", "evaluate", "pretrain"];
 
 export function mount(root) {
@@ -14,13 +15,13 @@ export function mount(root) {
   const body = h("div", { class: "u-card" }), tools = h("div", { class: "u-row" });
   const load = async (isMore = false) => {
     try {
-      const page = await get(url("/runs", { limit: 30, search: state.text, status: state.status, kind: state.kind, after: isMore ? state.cursor : null }));
+      const page = await get(url("/runs", { limit: PAGE_SIZE, search: state.text, status: state.status, kind: state.kind, after: isMore ? state.cursor : null }));
       state.runs = isMore ? [...state.runs, ...page.data] : page.data;
       Object.assign(state, { cursor: page.next_cursor, hasMore: page.has_more });
       draw();
     } catch (error) { show(body, failure(error, () => load())); }
   };
-  const draw = () => { show(body, ...table(state, draw, load)); tools.replaceChildren(...bulk(state, load)); apiCalls([{ path: url("/runs", { limit: 30, status: state.status, kind: state.kind }) }]); };
+  const draw = () => { show(body, ...table(state, draw, load)); tools.replaceChildren(...bulk(state, load)); apiCalls([{ path: url("/runs", { limit: PAGE_SIZE, status: state.status, kind: state.kind }) }]); };
   const filter = (label, name, options) => h("select", { class: "u-select", "aria-label": label, onchange: (event) => { state[name] = event.target.value; state.chosen.clear(); load(); } },
     h("option", { value: "" }, label), ...options.map((option) => h("option", {}, option)));
   const search = h("input", { class: "u-input", type: "search", placeholder: "Search names", "aria-label": "Search names", oninput: (event) => { state.text = event.target.value.trim(); clearTimeout(state.timer); state.timer = setTimeout(() => load(), 200); } });
@@ -29,6 +30,7 @@ export function mount(root) {
     h("div", { class: "u-row", style: "margin-bottom:16px" }, search, filter("Every status", "status", STATUSES), filter("Every kind", "kind", KINDS), h("span", { class: "u-push" }, tools)), body);
   keys([["/", "Search runs", () => search.focus()]]);
   load();
+  setInterval(() => { if (!document.hidden && state.runs.length <= PAGE_SIZE && !state.chosen.size) load(); }, REFRESH_MS);
 }
 
 function table(state, draw, load) {
