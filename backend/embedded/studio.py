@@ -94,6 +94,7 @@ def start_postgres(supervisor: Supervisor, folder: Path, show: Show) -> str:
         name="postgres",
         command=postgres.command(),
         environment={"PATH": os.environ.get("PATH", ""), "TZ": "UTC", "LC_ALL": "C"},
+        is_server=True,
         stop_steps=postgres_module.STOP_STEPS,
         before_start=postgres.end_leftovers,
         identity=postgres.identity(),
@@ -137,6 +138,7 @@ def start_broker(supervisor: Supervisor, folder: Path) -> str:
         name="valkey",
         command=broker.command(),
         environment={"PATH": os.environ.get("PATH", "")},
+        is_server=True,
         stop_steps=broker_module.STOP_STEPS,
     )
     supervisor.start(service)

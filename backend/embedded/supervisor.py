@@ -42,6 +42,7 @@ class Service:
     environment: Mapping[str, str]
     stop_steps: StopSteps = ((signal.SIGTERM, 6.0), (signal.SIGKILL, 3.0))
     before_start: Callable[[], None] = _nothing
+    is_server: bool = False  # Servers are stopped last: the others still need them while they end.
     folder: Path | None = None  # The process's working folder; empty = ours.
     identity: Mapping[str, Any] = field(default_factory=dict)  # `subprocess` arguments: user, group.
 
@@ -121,9 +122,13 @@ class Supervisor:
             self._look_after(child)
 
     def stop(self) -> None:
-        """Stops every service, the last started first, and forgets them."""
-        for child in reversed(self._children):
-            self._stop_child(child)
+        """Stops what uses the servers, all at once, then the servers, and forgets them."""
+        for is_server in (False, True):
+            stopping = [child for child in self._children if child.service.is_server is is_server]
+            for child in stopping:
+                self._begin_to_stop(child)
+            for child in stopping:
+                self._stop_child(child)
         self._children.clear()
         self._ledger.clear()
 
@@ -177,11 +182,16 @@ class Supervisor:
         with contextlib.suppress(psutil.NoSuchProcess):
             self._ledger.add(ProcessIdentity.of(service.name, child.process.pid))
 
+    def _begin_to_stop(self, child: _Child) -> None:
+        if child.process is not None and child.process.poll() is None:
+            child.process.send_signal(child.service.stop_steps[0][0])
+
     def _stop_child(self, child: _Child) -> None:
+        """Waits for the end that was asked for, and goes through the harder signals where it does not come."""
         if child.process is None:
             return
-        for number, seconds in child.service.stop_steps:
-            with contextlib.suppress(ProcessLookupError):
+        for place, (number, seconds) in enumerate(child.service.stop_steps):
+            if place > 0 and child.process.poll() is None:
                 child.process.send_signal(number)
             deadline = time.monotonic() + seconds
             while child.process.poll() is None and time.monotonic() < deadline:
