@@ -18,7 +18,7 @@ from worker.shapes.captions import all_captions
 from worker.showo.loading import SHIPPED_WEIGHTS, load_policy
 from worker.showo.policy import ShowoPolicy
 
-NUM_PROMPTS, GROUP_SIZE, NUM_PUBLISHED = 10, 10, 6
+NUM_PROMPTS, GROUP_SIZE, NUM_PUBLISHED = 6, 8, 4
 SAMPLING = SamplingConfig(num_unmasking_steps=16)
 SMALLEST_RATIO = 4.0
 
@@ -70,7 +70,7 @@ def main() -> int:
             len(prompts),
         ),
     ]
-    seconds = seconds_a_unit(ways, num_rounds=5)
+    seconds = seconds_a_unit(ways, num_rounds=3)
     threads = torch.get_num_threads()
     print_table(f"Rollout, {SAMPLING.num_unmasking_steps} unmasking steps, {threads} threads", "images", ways, seconds)
     ratio = seconds[0] / seconds[1]

@@ -8,6 +8,7 @@ its noise from outside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,18 +34,19 @@ class PublishedSample:
 
 def full_vocabulary_log_probs(policy: ShowoPolicy, prompt: str, codes: Tensor, guidance_scale: float) -> Tensor:
     """Log-softmax over the image codes at all positions of one picture, (N,) codes -> (N, K)."""
-    logits = _dense_logits(policy, prompt, codes)
+    logits = dense_logits(policy, [prompt], codes[None])[0]
     if guidance_scale:
-        logits = (1 + guidance_scale) * logits - guidance_scale * _dense_logits(policy, "", codes)
+        logits = (1 + guidance_scale) * logits - guidance_scale * dense_logits(policy, [""], codes[None])[0]
     return logits.log_softmax(dim=-1)
 
 
-def _dense_logits(policy: ShowoPolicy, prompt: str, codes: Tensor) -> Tensor:
+def dense_logits(policy: ShowoPolicy, prompts: Sequence[str], codes: Tensor) -> Tensor:
+    """Logits over the image codes, (B, N) codes -> (B, N, K): whole sequences, a dense mask, the full vocabulary."""
     config = policy.showo.config
-    input_ids = policy.input_ids([prompt], codes[None])
+    input_ids = policy.input_ids(prompts, codes)
     logits = policy.showo.logits(input_ids, omni_attention_allowed(input_ids, policy.layout))
-    in_image = logits[0, policy.layout.text_block_length + 1 : -1]
-    return in_image[:, config.first_image_id : config.mask_token_id].float()
+    in_image = logits[:, policy.layout.text_block_length + 1 : -1]
+    return in_image[..., config.first_image_id : config.mask_token_id].float()
 
 
 @torch.no_grad()
@@ -93,10 +95,9 @@ def accumulate_step_by_step(
     total = 0.0
     for step in transitions.step.unique():
         part = transitions.index((transitions.step == step).nonzero().squeeze(1))
-        input_ids = policy.input_ids(part.prompts, part.codes)
-        logits = _batch_logits(policy, input_ids)
+        logits = dense_logits(policy, part.prompts, part.codes)
         if guidance_scale:
-            empty = _batch_logits(policy, policy.input_ids([""] * len(part), part.codes))
+            empty = dense_logits(policy, [""] * len(part), part.codes)
             logits = (1 + guidance_scale) * logits - guidance_scale * empty
         drawn = logits.log_softmax(dim=-1).gather(2, part.drawn[..., None]).squeeze(2)
         terms = drawn.masked_fill(~part.is_newly_unmasked, 0.0)
@@ -104,10 +105,3 @@ def accumulate_step_by_step(
         loss.backward()
         total += loss.item()
     return total
-
-
-def _batch_logits(policy: ShowoPolicy, input_ids: Tensor) -> Tensor:
-    config = policy.showo.config
-    logits = policy.showo.logits(input_ids, omni_attention_allowed(input_ids, policy.layout))
-    in_image = logits[:, policy.layout.text_block_length + 1 : -1]
-    return in_image[..., config.first_image_id : config.mask_token_id].float()

@@ -107,13 +107,13 @@ def test_gumbel_noise_has_the_mean_and_variance_of_the_gumbel_distribution() -> 
 def test_codes_are_drawn_as_often_as_their_probability_says() -> None:
     probabilities = torch.tensor([0.05, 0.0, 0.6, 0.25, 0.1])
     uniform = torch.rand(40_000, generator=torch.Generator().manual_seed(0))
-    drawn = draw_codes(probabilities.log().expand(len(uniform), -1), uniform)
+    drawn = draw_codes(probabilities.expand(len(uniform), -1), uniform)
     torch.testing.assert_close(torch.bincount(drawn, minlength=5) / len(uniform), probabilities, atol=0.01, rtol=0)
 
 
 def test_the_ends_of_the_uniform_range_draw_codes_that_exist() -> None:
-    log_probs = torch.tensor([[0.0, 0.5, 0.5, 0.0]]).log().expand(2, -1)
-    assert draw_codes(log_probs, torch.tensor([0.0, 1 - 2**-24])).tolist() == [1, 2]
+    probabilities = torch.tensor([[0.0, 0.5, 0.5, 0.0]]).expand(2, -1)
+    assert draw_codes(probabilities, torch.tensor([0.0, 1 - 2**-24])).tolist() == [1, 2]
 
 
 def test_guidance_samples_and_records_the_guided_distribution() -> None:
