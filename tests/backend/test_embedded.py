@@ -93,6 +93,7 @@ def postmaster_pid(folder: Path) -> int:
     return int((folder / "postmaster.pid").read_text().splitlines()[0])
 
 
+@pytest.mark.slow
 def test_postgres_keeps_its_data_over_a_restart(tmp_path: Path, log: Log) -> None:
     folder = tmp_path / "postgres"
     for expected in ([], [(1,)]):
@@ -106,6 +107,7 @@ def test_postgres_keeps_its_data_over_a_restart(tmp_path: Path, log: Log) -> Non
     assert not (tmp_path / "processes.json").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_postgres_is_restarted_and_recovered(tmp_path: Path, supervisor: Supervisor, log: Log) -> None:
     folder = tmp_path / "postgres"
     start_postgres(supervisor, folder, log)
@@ -118,6 +120,7 @@ def test_a_killed_postgres_is_restarted_and_recovered(tmp_path: Path, supervisor
     assert log.has("postgres was ended by SIGKILL; it is restarted")
 
 
+@pytest.mark.slow
 def test_a_killed_studio_takes_its_postgres_along_and_the_next_start_works(tmp_path: Path, log: Log) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
@@ -152,6 +155,7 @@ def test_a_crash_while_the_database_is_made_leaves_nothing_half_made(tmp_path: P
     assert query(folder, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_data_folder_with_a_long_path_gets_a_short_socket(tmp_path: Path, supervisor: Supervisor) -> None:
     folder = tmp_path / ("long" * 30) / "postgres"
     start_postgres(supervisor, folder, lambda name, line: None)
