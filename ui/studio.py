@@ -6,8 +6,9 @@ import gradio as gr
 import httpx
 
 from backend.client import StudioClient
+from backend.errors import StudioError
 
-__all__ = ["StudioClient", "client_for", "words_of"]
+__all__ = ["StudioClient", "StudioError", "client_for"]
 
 
 class _UnderTheSameName(httpx.HTTPTransport):
@@ -26,8 +27,3 @@ def client_for(request: gr.Request) -> StudioClient:
     """A client of the very server that answers this request."""
     host, port = request.request.scope["server"]
     return StudioClient(f"http://{host}:{port}", transport=_UnderTheSameName(request.headers["host"]))
-
-
-def words_of(error: Exception) -> str:
-    """An error in words a person can act on."""
-    return str(error) or type(error).__name__

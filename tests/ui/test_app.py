@@ -81,5 +81,8 @@ for path in ("/", "/launch", "/runs", "/run?id=1", "/groups", "/sample"):
     assert "/studio/theme.css" in head and "modulepreload" in head, path
     assert "og:" not in head and "twitter:" not in head, path
     assert int(answer.headers["content-length"]) == len(answer.content), path
+missing = client.get("/nowhere", headers={"accept": "text/html"})
+assert missing.status_code == 404 and "There is no such page" in missing.text
+assert client.get("/nowhere", headers={"accept": "*/*"}).json() == {"detail": "Not Found"}
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=240)

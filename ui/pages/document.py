@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEAD = """
@@ -23,6 +24,15 @@ if (chosen) document.documentElement.dataset.theme = chosen;
 FOREIGN = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
 
 
+MISSING_PAGE = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>No such page</title>{HEAD}</head>
+<body><main class="u-part u-empty"><strong>There is no such page</strong>
+<p>The address may be mistyped, or the page may have moved. Everything in the studio is reached from Home.</p>
+<a class="u-btn u-main" href="/">Home</a></main></body></html>
+"""
+
+
 class Document:
     """Rewrites the HTML of the pages and passes everything else through."""
 
@@ -32,9 +42,31 @@ class Document:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in self.modules:
+        if scope["type"] != "http" or scope["method"] != "GET":
             await self.app(scope, receive, send)
-            return
+        elif scope["path"] in self.modules:
+            await self._page(scope, receive, send)
+        elif b"text/html" in dict(scope["headers"]).get(b"accept", b""):
+            await self._other(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What a person asked for that is no page: a missing one is told in words."""
+        is_missing = False
+
+        async def pass_on(message: Message) -> None:
+            nonlocal is_missing
+            if message["type"] == "http.response.start":
+                is_missing = message["status"] == 404
+            if not is_missing:
+                await send(message)
+
+        await self.app(scope, receive, pass_on)
+        if is_missing:
+            await HTMLResponse(MISSING_PAGE, status_code=404)(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         start: Message = {}
         body = b""

@@ -15,7 +15,7 @@ from ui.components.hot import hot_part
 from ui.components.inputs import form_inputs
 from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
-from ui.studio import StudioClient, client_for, words_of
+from ui.studio import StudioClient, StudioError, client_for
 from ui.views import arithmetic, changes, duration, estimate_seconds, yaml_of
 
 MODELS: Mapping[str, type[BaseModel]] = {
@@ -105,8 +105,8 @@ def _opener(forms: list[KindForm]) -> Callable[[gr.Request], list[Any]]:
             with client_for(request) as client:
                 recipes = client.list_recipes()
                 return _filled(forms, client, _origin_of(client, recipes, dict(request.query_params)), recipes)
-        except Exception as error:
-            side = wrapped(problem_panel([("The studio", words_of(error))]))
+        except StudioError as error:
+            side = refusal(error)
             return [gr.skip()] * (3 + len(forms) + sum(len(form.inputs) for form in forms)) + [side]
 
     return open_form
@@ -172,8 +172,8 @@ def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
                 run: Run = client.create_run(wanted)
         except ValidationError as error:
             return "", wrapped(problem_panel(problems_of(error, form.model)))
-        except Exception as error:
-            return "", wrapped(problem_panel([("The studio", words_of(error))]))
+        except StudioError as error:
+            return "", refusal(error)
         return f"/run?id={run.id}", gr.skip()
 
     return launch
@@ -191,6 +191,13 @@ def _own_values(
     raise AssertionError(f"no form for kind {kind!r}")
 
 
+def refusal(error: StudioError) -> str:
+    """What the studio answered instead of doing what was asked."""
+    return wrapped(
+        problem_panel([(error.title, error.detail), *((item.pointer, item.message) for item in error.errors)])
+    )
+
+
 def _request(model: type[BaseModel], data: dict[str, Any], origin: Origin | None) -> RunCreate:
     config = model.model_validate(data)
     is_same_kind = origin is not None and type(origin.config) is model
@@ -205,9 +212,12 @@ def _side(client: StudioClient, model: type[BaseModel], data: dict[str, Any], or
         wanted = _request(model, data, origin)
     except ValidationError as error:
         return wrapped(problem_panel(problems_of(error, model)))
-    warnings = client.preview_run(wanted).warnings
-    facts = arithmetic(wanted.config)
-    seconds = estimate_seconds(wanted.config, client.list_runs(limit=50).data)
+    try:
+        warnings = client.preview_run(wanted).warnings
+        runs = client.list_runs(limit=50).data
+    except StudioError as error:
+        return refusal(error)
+    facts, seconds = arithmetic(wanted.config), estimate_seconds(wanted.config, runs)
     facts.append(("Time", f"about {duration(seconds)}, as the last run of this size" if seconds else "not yet known"))
     if origin is None or type(origin.config) is not type(wanted.config):
         origin = Origin("the defaults", type(wanted.config)())

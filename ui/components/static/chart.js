@@ -102,7 +102,7 @@ function picture(drawn, points, frame, unit) {
   }
   const marks = ticks(first, last, Math.max(2, Math.min(6, Math.floor(width / 110)))).filter(Number.isInteger);
   for (const step of marks) parts.push(svg("text", { x: x(step), y: height - 4, "text-anchor": "middle" }, String(step)));
-  parts.push(svg("text", { x: width - end + 8, y: height - 4 }, "step"));
+  parts.push(svg("text", { x: width - end + 20, y: height - 4 }, "step"));
   if (unit) parts.push(svg("text", { x: 0, y: TOP - 1 }, ""), svg("title", {}, unit));
   for (const item of drawn) parts.push(...line(item, points, frame));
   parts.push(...ends(drawn, frame));

@@ -1,6 +1,6 @@
 // The launch page's heading. The form is Gradio's; this part only names the page and shows it as an API call.
 import { h, show, titled } from "./dom.js";
-import { apiCalls, keys, showCalls } from "./shell.js";
+import { apiCalls, showCalls } from "./shell.js";
 
 export function mount(root) {
   titled("Launch");
@@ -12,5 +12,4 @@ export function mount(root) {
   show(root, h("div", { class: "u-head", style: "margin-bottom:0" }, h("div", {}, h("h1", {}, "Launch a run"),
     h("p", { class: "u-muted" }, "Start from a recipe, change what you like; the exact configuration stands beside the form.")),
     h("button", { class: "u-btn quiet", type: "button", onclick: calls }, "as API call")));
-  keys([["Enter", "Launch", () => document.querySelector("#launch-button")?.click()]]);
 }

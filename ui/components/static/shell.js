@@ -60,6 +60,8 @@ let isGoing = false;
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.closest?.("input:not([type=range]), textarea, select, [contenteditable]")) return;
+  // Space and Enter on a control belong to the control.
+  if ([" ", "Enter"].includes(event.key) && event.target.closest?.("button, a, summary, input")) return;
   if (isGoing) {
     isGoing = false;
     const page = PAGES.find(([, , key]) => key === event.key);
