@@ -42,11 +42,17 @@ export function groupRow(group, { currentId = null } = {}) {
 
 /** Groups one under the other; those of a single picture stand side by side under what they were made for. */
 export function groupRows(groups) {
-  const many = groups.filter((group) => group.samples.length > 1), single = groups.filter((group) => group.samples.length === 1);
-  const kinds = [...new Set(single.map((group) => `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`))];
-  const title = (group) => `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`;
-  return [...many.map((group) => groupRow(group)), ...kinds.map((kind) => h("section", { class: "u-group" }, h("div", { class: "u-group-head" }, h("h2", {}, kind)),
-    h("div", { class: "u-tiles" }, ...single.filter((group) => title(group) === kind).map((group) => h("figure", { class: "u-single" }, tile(group.samples[0]), h("figcaption", { class: "u-small u-muted" }, group.prompt))))))];
+  const many = groups.filter((group) => group.samples.length > 1), walls = new Map();
+  for (const group of groups.filter((item) => item.samples.length === 1)) {
+    const title = `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`;
+    walls.set(title, [...(walls.get(title) ?? []), group]);
+  }
+  return [...many.map((group) => groupRow(group)), ...[...walls].map(([title, members]) => wall(title, members))];
+}
+
+function wall(title, groups) {
+  const figures = groups.map((group) => h("figure", { class: "u-single" }, tile(group.samples[0]), h("figcaption", { class: "u-small u-muted" }, group.prompt)));
+  return h("section", { class: "u-group" }, h("div", { class: "u-group-head" }, h("h2", {}, title)), h("div", { class: "u-tiles" }, ...figures));
 }
 
 /** The key to the small bars under the pictures. */

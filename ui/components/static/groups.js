@@ -6,61 +6,86 @@ import { groupRows, rewardKey } from "./board.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, fetchRun, runName } from "./runs_shared.js";
 
+const FILTERS = [["", "All groups"], ["kept", "Kept"], ["dropped", "Filtered"], ["train", "Training"], ["probe", "Held-out probe"], ["sample_now", "Sample now"]];
+
 export async function mount(root) {
   const id = query("run");
   titled("Groups");
   if (!id) return show(root, empty("Groups of which run?", "Open a run and choose its board.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
   try {
     const run = await fetchRun(id);
-    const answer = await get(`/runs/${run.id}/groups/steps`);
-    open(root, run, stepsOf(answer));
+    new GroupsPage(root, run, await storedSteps(run)).start();
   } catch (error) { show(root, failure(error, () => mount(root))); }
 }
 
-const stepsOf = (answer) => [...new Set(answer.map((item) => item.step))];
+async function storedSteps(run) {
+  return [...new Set((await get(`/runs/${run.id}/groups/steps`)).map((item) => item.step))];
+}
 
-function open(root, run, steps) {
-  titled(`Groups of ${runName(run)}`);
-  const state = { steps, step: steps.includes(Number(query("step"))) && query("step") !== null ? Number(query("step")) : steps.at(-1), show: "" };
-  const body = h("div", { class: "u-card u-walls" }), slider = h("input", { class: "u-range", type: "range", min: 0, "aria-label": "training step" }), at = h("strong", {}), count = h("span", { class: "u-small u-muted" });
-  const choose = h("select", { class: "u-select", "aria-label": "which groups", onchange: () => { state.show = choose.value; draw(); } },
-    ...[["", "All groups"], ["kept", "Kept"], ["dropped", "Filtered"], ["train", "Training"], ["probe", "Held-out probe"], ["sample_now", "Sample now"]].map(([value, label]) => h("option", { value }, label)));
-  let groups = [], wanted = 0;
+class GroupsPage {
+  constructor(root, run, steps) {
+    const wanted = query("step");
+    Object.assign(this, { root, run, steps, groups: [], turn: 0 });
+    this.step = wanted !== null && steps.includes(Number(wanted)) ? Number(wanted) : steps.at(-1);
+    this.body = h("div", { class: "u-card u-walls" });
+    this.at = h("strong", {});
+    this.count = h("span", { class: "u-small u-muted" });
+    this.slider = h("input", { class: "u-range", type: "range", min: 0, "aria-label": "training step", oninput: () => { this.step = this.steps[Number(this.slider.value)]; this.load(); } });
+    this.filter = h("select", { class: "u-select", "aria-label": "which groups", onchange: () => this.draw() }, ...FILTERS.map(([value, label]) => h("option", { value }, label)));
+  }
 
-  const load = async () => {
-    at.textContent = state.step === undefined ? "" : `step ${state.step}`;
-    Object.assign(slider, { max: state.steps.length - 1, value: state.steps.indexOf(state.step) });
-    if (state.step === undefined) return show(body, empty("No groups are stored yet", "Each training step stores its groups: prompt, pictures, rewards, and what was filtered and why."));
-    history.replaceState(null, "", `/groups?run=${run.id}&step=${state.step}`);
-    apiCalls([{ path: `/runs/${run.id}/groups?step=${state.step}` }, { path: `/runs/${run.id}/groups/steps` }]);
-    const turn = wanted += 1;
+  start() {
+    const { run } = this, button = (label, words, by) => h("button", { class: "u-btn", type: "button", "aria-label": words, title: words, onclick: () => this.move(by) }, label);
+    titled(`Groups of ${runName(run)}`);
+    show(this.root, h("div", { class: "u-head" }, h("div", {}, h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", h("a", { href: `/run?id=${run.id}` }, runName(run))), h("h1", {}, "Groups")), apiButton()),
+      h("div", { class: "u-row", style: "margin-bottom:16px" }, button("◀", "Previous step (←)", -1), this.slider, button("▶", "Next step (→)", 1), this.at, this.count, h("span", { class: "u-push" }, this.filter)), this.body);
+    keys([["ArrowLeft", "Previous step", () => this.move(-1)], ["ArrowRight", "Next step", () => this.move(1)]]);
+    this.load();
+    if (!TERMINAL.includes(run.status)) follow(run.id, run.num_events, ({ body }) => { if (["step", "samples"].includes(body.type)) this.take(); });
+  }
+
+  /** A new step is stored: who looks at the newest one goes along. */
+  async take() {
+    const wasNewest = this.step === undefined || this.step === this.steps.at(-1);
+    this.steps = await storedSteps(this.run);
+    if (wasNewest) this.step = this.steps.at(-1);
+    this.place();
+    if (wasNewest) this.load();
+  }
+
+  place() {
+    this.slider.max = this.steps.length - 1;
+    this.slider.value = this.steps.indexOf(this.step);
+    this.at.textContent = this.step === undefined ? "" : `step ${this.step}`;
+  }
+
+  async load() {
+    this.place();
+    if (this.step === undefined) return show(this.body, empty("No groups are stored yet", "Each training step stores its groups: prompt, pictures, rewards, and what was filtered and why."));
+    history.replaceState(null, "", `/groups?run=${this.run.id}&step=${this.step}`);
+    apiCalls([{ path: `/runs/${this.run.id}/groups?step=${this.step}` }, { path: `/runs/${this.run.id}/groups/steps` }]);
+    const turn = this.turn += 1;
     try {
-      const answer = await getAll(`/runs/${run.id}/groups`, { step: state.step });
-      if (turn === wanted) { groups = answer; draw(); }
-    } catch (error) { show(body, failure(error, load)); }
-  };
-  const draw = () => {
-    const shown = groups.filter((group) => !state.show || (state.show === "kept" ? group.is_kept : state.show === "dropped" ? !group.is_kept : group.purpose === state.show));
-    const kept = groups.filter((group) => group.is_kept).length;
-    count.textContent = `${plural(groups.length, "group")}, ${kept} kept, ${groups.length - kept} filtered`;
-    show(body, rewardKey(groups) ? h("div", { style: "margin-bottom:16px" }, rewardKey(groups)) : null, ...groupRows(shown),
+      const groups = await getAll(`/runs/${this.run.id}/groups`, { step: this.step });
+      if (turn !== this.turn) return;
+      this.groups = groups;
+      this.draw();
+    } catch (error) { show(this.body, failure(error, () => this.load())); }
+  }
+
+  draw() {
+    const wanted = this.filter.value, { groups } = this;
+    const shown = groups.filter((group) => !wanted || (wanted === "kept" ? group.is_kept : wanted === "dropped" ? !group.is_kept : group.purpose === wanted));
+    const kept = groups.filter((group) => group.is_kept).length, legend = rewardKey(groups);
+    this.count.textContent = `${plural(groups.length, "group")}, ${kept} kept, ${groups.length - kept} filtered`;
+    show(this.body, legend ? h("div", { style: "margin-bottom:16px" }, legend) : null, ...groupRows(shown),
       shown.length ? null : empty("No such group at this step", "Choose all groups to see the rest."));
-  };
-  const move = (by) => {
-    const place = Math.min(Math.max(state.steps.indexOf(state.step) + by, 0), state.steps.length - 1);
-    if (state.steps[place] !== state.step) { state.step = state.steps[place]; load(); }
-  };
-  slider.addEventListener("input", () => { state.step = state.steps[Number(slider.value)]; load(); });
-  const button = (label, words, by) => h("button", { class: "u-btn", type: "button", "aria-label": words, title: words, onclick: () => move(by) }, label);
-  show(root, h("div", { class: "u-head" }, h("div", {}, h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", h("a", { href: `/run?id=${run.id}` }, runName(run))), h("h1", {}, "Groups")), apiButton()),
-    h("div", { class: "u-row", style: "margin-bottom:16px" }, button("◀", "Previous step (←)", -1), slider, button("▶", "Next step (→)", 1), at, count, h("span", { class: "u-push" }, choose)), body);
-  keys([["ArrowLeft", "Previous step", () => move(-1)], ["ArrowRight", "Next step", () => move(1)]]);
-  load();
-  if (!TERMINAL.includes(run.status)) follow(run.id, run.num_events, async ({ body: event }) => {
-    if (event.type !== "step") return;
-    const wasLast = state.step === undefined || state.step === state.steps.at(-1);
-    state.steps = stepsOf(await get(`/runs/${run.id}/groups/steps`));
-    if (wasLast) state.step = state.steps.at(-1);
-    load();
-  });
+  }
+
+  move(by) {
+    const place = Math.min(Math.max(this.steps.indexOf(this.step) + by, 0), this.steps.length - 1);
+    if (this.steps[place] === this.step) return;
+    this.step = this.steps[place];
+    this.load();
+  }
 }

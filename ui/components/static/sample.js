@@ -4,7 +4,7 @@ import { card, empty, failure, h, identifier, query, show, titled } from "./dom.
 import { figure, signed } from "./format.js";
 import { groupRow } from "./board.js";
 import { fetchRun } from "./runs_shared.js";
-import { replay } from "./replay.js";
+import { Replay } from "./replay.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
 export async function mount(root) {
@@ -25,10 +25,10 @@ async function open(root, sample) {
   show(root, heading(sample), h("div", { class: "u-stack" }, stage, h("div", { class: "u-half" }, verdictCard(sample), rewardCard(sample)), siblings));
   if (!sample.has_trajectory) show(stage, picture(sample), h("p", { class: "u-chart-none" }, "This sample was stored without its trajectory, so there is no replay."));
   else {
-    const player = replay(sample, await get(`${path}/trajectory`));
+    const player = new Replay(sample, await get(`${path}/trajectory`));
     show(stage, player.element);
-    player.start();
-    keys(player.keys);
+    player.draw();
+    keys(player.keys());
   }
   weigh(root, await fetchRun(sample.run_id));
   const groups = await getAll(`/runs/${sample.run_id}/groups`, { step: sample.step });
