@@ -124,7 +124,7 @@ def test_imports_keep_their_contracts() -> None:
         ("worker.tasks", "torch transformers gradio"),
         pytest.param(
             "worker.maskgrpo.trainer worker.showo.policy worker.rewards.build",
-            "sqlalchemy celery fastapi gradio",
+            "sqlalchemy celery fastapi httpx gradio",
             marks=pytest.mark.slow,
         ),
     ],
