@@ -76,8 +76,8 @@ class GroupsPage {
   draw() {
     const wanted = this.filter.value, { groups } = this;
     const shown = groups.filter((group) => !wanted || (wanted === "kept" ? group.is_kept : wanted === "dropped" ? !group.is_kept : group.purpose === wanted));
-    const kept = groups.filter((group) => group.is_kept).length, legend = rewardKey(groups);
-    this.count.textContent = `${plural(groups.length, "group")}, ${kept} kept, ${groups.length - kept} filtered`;
+    const trained = groups.filter((group) => group.purpose === "train"), kept = trained.filter((group) => group.is_kept).length, legend = rewardKey(groups);
+    this.count.textContent = trained.length ? `${plural(trained.length, "group")}, ${kept} kept, ${trained.length - kept} filtered` : plural(groups.length, "group");
     show(this.body, legend ? h("div", { style: "margin-bottom:16px" }, legend) : null, ...groupRows(shown),
       shown.length ? null : empty("No such group at this step", "Choose all groups to see the rest."));
   }
