@@ -64,13 +64,14 @@ def save_checkpoint(
         manifest = _manifest(temporary, step, hash_of_state)
         (temporary / _MANIFEST).write_bytes(manifest)
     num_bytes = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    older = [each for each in saved_steps(folder) if each < step]
     return CheckpointSaved(
         step=step,
         sha256=hashlib.sha256(manifest).hexdigest(),
         num_bytes=num_bytes,
         state_hash=hash_of_state,
         path=checkpoint_path(step),
-        deleted_steps=tuple(saved_steps(folder)[:-num_kept]),
+        deleted_steps=tuple(older[: max(0, len(older) + 1 - num_kept)]),
     )
 
 
@@ -97,6 +98,19 @@ def newest_whole(folder: RunFolder) -> tuple[Checkpoint | None, list[str]]:
         except DamagedError as error:
             problems.append(f"checkpoint of step {step} is damaged and is passed over: {error}")
     return None, problems
+
+
+def set_damaged_aside(folder: RunFolder, loaded_step: int) -> None:
+    """Renames every checkpoint above the loaded one, 0 for none: all of these were found damaged.
+
+    As `000020.damaged` it counts neither as a checkpoint nor against those that are kept, and a person can look at it.
+    """
+    for step in saved_steps(folder):
+        if step > loaded_step:
+            path = folder.path(checkpoint_path(step))
+            aside = path.with_name(f"{path.name}.damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
 
 
 def read_checkpoint(folder: RunFolder, step: int) -> Checkpoint:

@@ -15,7 +15,7 @@ from backend.schemas.config import PretrainConfig
 from backend.schemas.event import JobStarted, Log, SamplesMade, StepFinished
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
-from worker.jobs.checkpoints import Checkpoint, newest_whole, prune, save_checkpoint, saved_again
+from worker.jobs.checkpoints import Checkpoint, newest_whole, prune, save_checkpoint, saved_again, set_damaged_aside
 from worker.jobs.heldout import heldout_seeds, measure, score
 from worker.jobs.pictures import Place, WrittenPictures, write_pictures
 from worker.jobs.policies import export_policy, prepare_torch
@@ -77,6 +77,8 @@ class Pretraining:
             flags = yield job_started(0, self._num_steps, self._device)
         else:
             flags = yield self._go_on_from(checkpoint)
+        # Only now, when the rows that named them are gone.
+        set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)
         for problem in problems:
             flags = yield Log(level="warning", message=problem)
         if checkpoint is not None:
@@ -136,7 +138,9 @@ class Pretraining:
         outcomes, shown = measure(policy, captions, seeds, self._config.evaluation_sampling, _BATCH, _NUM_SHOWN)
         yield score(step, "policy", captions, outcomes)
         groups = tuple(
-            store_shown(self._folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "probe", framed=())
+            store_shown(
+                self._folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "probe", framed=(0,)
+            )
             for index, each in enumerate(shown)
         )
         total = len(captions)

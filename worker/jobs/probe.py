@@ -74,7 +74,7 @@ class Probe:
 
     def _store(self, folder: RunFolder, policy: Policy, shown: list[Shown], step: int, name: str) -> SamplesMade:
         groups = tuple(
-            store_shown(folder, policy, each, GroupLabel(step, index, each.prompt, name), "probe", framed=())
+            store_shown(folder, policy, each, GroupLabel(step, index, each.prompt, name), "probe", framed=(0,))
             for index, each in enumerate(shown)
         )
         total = len(self._captions)

@@ -13,7 +13,7 @@ from backend.schemas.config import TrainConfig
 from backend.schemas.event import Alarm, Log, SamplesMade, Severity, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
-from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again
+from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again, set_damaged_aside
 from worker.jobs.pictures import Place, write_group
 from worker.jobs.policies import export_policy, keep_start, load_start, prepare_torch
 from worker.jobs.probe import Probe, sample_now
@@ -26,10 +26,6 @@ from worker.maskgrpo.trainer import TrainerState, train
 from worker.maskgrpo.types import TrainStep
 from worker.rewards.build import build_reward
 from worker.showo.loading import save_policy
-
-# Decoded frames a step: to decode all T steps of all rollouts would take as long as the training itself. Where there
-# are none, the API makes them of the finished picture (backend/samples/files.py).
-_NUM_FRAMES_A_STEP = 32
 
 
 def train_job(config: TrainConfig, folder: RunFolder) -> Job:
@@ -83,6 +79,8 @@ class Training:
             flags = yield job_started(
                 checkpoint.step, self._config.num_steps, self.policy.device, checkpoint.read_hash, is_equal
             )
+        # Only now, when the rows that named them are gone.
+        set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)
         for problem in problems:
             flags = yield Log(level="warning", message=problem)
         if checkpoint is not None:
@@ -117,7 +115,6 @@ class Training:
         return flags
 
     def _store_groups(self, step: TrainStep) -> tuple[GroupRecord, ...]:
-        num_framed = _NUM_FRAMES_A_STEP // self._config.sampling.num_unmasking_steps
         records = []
         for index, group in enumerate(step.groups):
             written = write_group(
@@ -127,7 +124,9 @@ class Training:
                 group.pictures,
                 group.trajectory,
                 self._config.grpo.transition.value,
-                framed=[int(group.rewards.total.argmax())] if index < num_framed else [],
+                # To decode all T steps of all rollouts would take as long as the training itself. Of the others the
+                # API makes frames of the finished picture (backend/samples/files.py).
+                framed=[int(group.rewards.total.argmax())],
             )
             records.append(training_group(step.step, index, group, written))
         return tuple(records)

@@ -10,7 +10,7 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.schemas.event import CheckpointSaved
-from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again, saved_steps
+from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again, saved_steps, set_damaged_aside
 
 
 def write_model(path: Path) -> None:
@@ -102,3 +102,26 @@ def test_retention_names_the_oldest_first_and_never_the_newest(folder: RunFolder
     assert saved_steps(folder) == [2, 4, 6]
     prune(folder, saved.deleted_steps)
     assert saved_steps(folder) == [4, 6]
+
+
+def test_a_damaged_newer_checkpoint_never_costs_the_one_just_saved(folder: RunFolder) -> None:
+    save(folder, 5, num_kept=1)
+    save(folder, 20, num_kept=1)
+    folder.path("checkpoints/000020/state.json").write_text("[")
+    assert save(folder, 10, num_kept=1).deleted_steps == (5,)
+
+
+def test_damaged_checkpoints_are_set_aside_on_resume_and_no_longer_count(folder: RunFolder) -> None:
+    save(folder, 5)
+    for step in (15, 20):
+        save(folder, step)
+        folder.path(f"checkpoints/{step:06d}/state.json").write_text("[")
+    checkpoint, _ = newest_whole(folder)
+    assert checkpoint is not None
+    set_damaged_aside(folder, checkpoint.step)
+    assert saved_steps(folder) == [5]
+    assert folder.path("checkpoints/000020.damaged/state.json").read_text() == "["
+    saved = save(folder, 10, num_kept=1)
+    prune(folder, saved.deleted_steps)
+    assert saved_steps(folder) == [10]
+    assert newest_whole(folder)[1] == []

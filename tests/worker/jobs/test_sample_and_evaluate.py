@@ -59,7 +59,8 @@ def test_a_sample_run_makes_every_picture_with_the_seeds_it_names(policy_folder:
     for group in groups:
         assert [sample.seed for sample in group.samples] == list(range(11, 19))
         assert all(sha256_of(folder.path(sample.image_path)) == sample.image_sha256 for sample in group.samples)
-        assert folder.path(group.samples[0].image_path.replace("samples/", "frames/")).is_file()
+        frames = [sample.image_path.replace("samples/", "frames/") for sample in group.samples]
+        assert all(folder.path(path).is_file() for path in frames)
         assert group.samples[0].verdict is not None
 
 
@@ -99,6 +100,9 @@ def test_a_policy_against_itself_differs_by_exactly_nothing(policy_folder: Path,
     assert set(steps[-1].metrics) == {"base/correct", "base/strict", "policy/correct", "policy/strict"}
     policies = [group.policy for body in made(bodies) for group in body.groups]
     assert (policies.count("base"), policies.count("policy")) == (12, 12)
+    for group in [group for body in made(bodies) for group in body.groups]:
+        frames = [sample.image_path.replace("samples/", "frames/") for sample in group.samples]
+        assert [folder.path(path).is_file() for path in frames] == [True, False]
 
 
 def test_without_a_base_there_is_one_score_and_no_difference(policy_folder: Path, folder: RunFolder) -> None:

@@ -52,7 +52,7 @@ def files(folder: RunFolder) -> dict[str, str]:
     return {
         str(path.relative_to(folder.root)): sha256_of(path)
         for path in sorted(folder.root.rglob("*"))
-        if path.is_file() and path.name != "lock"
+        if path.is_file() and path.name != "lock" and ".damaged" not in str(path)
     }
 
 
@@ -85,6 +85,21 @@ def test_every_picture_and_trajectory_that_a_record_names_lies_there(undisturbed
         assert len(group.samples) == 3
         for sample in group.samples:
             assert sha256_of(folder.path(sample.image_path)) == sample.image_sha256
+
+
+def test_the_best_of_every_training_group_and_the_first_of_every_probe_group_has_decoded_frames(
+    undisturbed: tuple[RunFolder, list[Body]],
+) -> None:
+    folder, bodies = undisturbed
+    wanted = set()
+    for group in [group for body in of_kind(bodies, StepFinished) for group in body.groups]:
+        best = max(group.samples, key=lambda sample: sample.reward)
+        wanted.add(best.image_path.replace("samples/", "frames/"))
+    for group in [group for body in of_kind(bodies, SamplesMade) for group in body.groups]:
+        wanted.add(group.samples[0].image_path.replace("samples/", "frames/"))
+    found = {str(path.relative_to(folder.root)) for path in folder.path("frames").rglob("*.png")}
+    assert len(wanted) == 12 + 3 * 6
+    assert found == wanted
 
 
 def test_the_export_is_the_average_and_the_checkpoint_holds_both(undisturbed: tuple[RunFolder, list[Body]]) -> None:
@@ -187,6 +202,8 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning_and_the_run_still_en
     assert isinstance(bodies[1], Log)
     assert bodies[1].level == "warning"
     assert "step 4 is damaged" in bodies[1].message
+    assert [body.deleted_steps for body in of_kind(bodies, CheckpointSaved)] == [(), (), (2,)]
+    assert folder.path("checkpoints/000004.damaged/state.safetensors").is_file()
     assert files(folder) == files(undisturbed[0])
 
 
