@@ -23,7 +23,7 @@ class Update:
 
     gradient_norm: float  # Global L2 norm before clipping; may be NaN or infinite.
     learning_rate: float
-    is_applied: bool  # False when the gradient was not finite: the parameters are untouched.
+    is_applied: bool  # False when the gradient was 0 or not finite: parameters, moments and average are untouched.
 
 
 def learning_rate_at(step: int, config: OptimizerConfig, num_steps: int) -> float:
@@ -77,10 +77,13 @@ class PolicyOptimizer:
         self._adamw.zero_grad(set_to_none=True)
 
     def apply(self, step: int) -> Update:
-        """Clips the accumulated gradient and makes one optimizer step at the rate of training step `step`, from 0."""
+        """Clips the accumulated gradient and makes one optimizer step at the rate of training step `step`, from 0.
+
+        A gradient of exactly 0 says nothing, yet AdamW would go on by its momentum and decay: it is not applied.
+        """
         learning_rate = self.learning_rate(step)
         norm = float(nn.utils.clip_grad_norm_(self._parameters.values(), self.config.max_gradient_norm))
-        if not math.isfinite(norm):
+        if norm == 0 or not math.isfinite(norm):
             return Update(norm, learning_rate, is_applied=False)
         for group in self._adamw.param_groups:
             group["lr"] = learning_rate

@@ -25,7 +25,7 @@ class PassReport:
     loss: float
     gradient_norm: float  # Before clipping; NaN where nothing was kept.
     learning_rate: float
-    is_applied: bool  # False when the gradient was not finite, or nothing was kept.
+    is_applied: bool  # False when the gradient was 0 or not finite.
     step: Tensor  # (M,) int64: which unmasking step.
     metrics: TransitionMetrics  # (M,) each.
     gradient_square: Tensor  # (M,) float32: squared norm of the loss's gradient at the transition's logits.
@@ -148,7 +148,7 @@ def optimize(
             loss, update.gradient_norm, update.learning_rate, update.is_applied, transitions.step, metrics, squares
         )
         reports.append(report)
-        if not (update.is_applied and math.isfinite(loss)):
+        if not (math.isfinite(update.gradient_norm) and math.isfinite(loss)):
             break
     optimizer.zero_gradient()
     return reports

@@ -58,11 +58,23 @@ def test_a_gradient_that_is_no_number_changes_nothing(value: float) -> None:
     assert str(optimizer.state_dict()) == str(before)
 
 
+def test_a_gradient_of_exactly_0_moves_nothing_though_momentum_and_decay_would() -> None:
+    weights = nn.Parameter(torch.ones(1, 2))
+    optimizer = optimizer_of(weights, ema_decay=0.5, weight_decay=0.1)
+    weights.grad = torch.ones(1, 2)
+    assert optimizer.apply(0).is_applied
+    before = optimizer.state_dict()
+    weights.grad = torch.zeros(1, 2)
+    update = optimizer.apply(1)
+    assert (update.gradient_norm, update.is_applied) == (0, False)
+    assert str(optimizer.state_dict()) == str(before)
+
+
 def test_only_matrices_decay() -> None:
-    matrix, vector = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
+    matrix, vector, other = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(1))
     config = OptimizerConfig(learning_rate=0.1, weight_decay=0.5)
-    optimizer = PolicyOptimizer({"matrix": matrix, "vector": vector}, config, num_steps=10)
-    matrix.grad, vector.grad = torch.zeros(2, 2), torch.zeros(2)
+    optimizer = PolicyOptimizer({"matrix": matrix, "vector": vector, "other": other}, config, num_steps=10)
+    matrix.grad, vector.grad, other.grad = torch.zeros(2, 2), torch.zeros(2), torch.ones(1)
     optimizer.apply(0)
     torch.testing.assert_close(matrix.detach(), torch.full((2, 2), 0.95))
     assert vector.eq(1).all()

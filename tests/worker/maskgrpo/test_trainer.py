@@ -102,6 +102,40 @@ def test_a_run_that_is_resumed_equals_the_run_left_alone_bit_for_bit(num_before:
     assert torch.equal(vector(resumed), vector(alone))
 
 
+def test_steps_without_any_gradient_leave_the_policy_alone_and_resume_bit_for_bit() -> None:
+    """Equal rewards after the first step: AdamW would still move by the first step's momentum."""
+
+    def rewards_of(policy: ToyPolicy, num_before: int, saved: dict[str, Any] | None) -> tuple[list[str], Tensor, Any]:
+        num_made = num_before
+
+        def flat_later(pictures: Tensor, prompts: Sequence[str]) -> Rewards:
+            nonlocal num_made
+            num_made += 1
+            rewards = brightness(pictures, prompts)
+            return rewards if num_made == 1 else Rewards(torch.zeros(len(prompts)), rewards.breakdown)
+
+        config = toy_config(num_steps=3, grpo={"num_epochs": 2}, optimizer={"ema_decay": 0.5, "weight_decay": 0.1})
+        prompts = ToyPrompts()
+        state = TrainerState(policy, prompts, config)
+        if saved is not None:
+            state.load_state_dict(saved)
+        found, after_first = [], None
+        for step in train(policy, None, flat_later, prompts, config, state):
+            found.append(numbers(step))
+            if step.step == 1:
+                after_first = copy.deepcopy(state.state_dict())
+        return found, vector(policy), after_first
+
+    alone = ToyPolicy()
+    undisturbed, ended, after_first = rewards_of(alone, 0, None)
+    moved = after_first["optimizer"]["parameters"]
+    assert not torch.equal(vector(ToyPolicy()), ended)
+    assert all(torch.equal(moved[name], parameter) for name, parameter in alone.named_parameters())
+    rest, again, _ = rewards_of(ToyPolicy(seed=99), 1, after_first)
+    assert rest == undisturbed[1:]
+    assert torch.equal(again, ended)
+
+
 def test_a_saved_state_is_not_changed_by_later_steps() -> None:
     policy, prompts, config = ToyPolicy(), ToyPrompts(), toy_config(optimizer={"ema_decay": 0.5})
     state = TrainerState(policy, prompts, config)
