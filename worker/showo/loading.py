@@ -4,12 +4,13 @@ It knows files and names, no training and no sampling.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,21 +19,37 @@ from worker.showo.policy import ShowoPolicy
 from worker.showo.prompting import load_text_tokenizer
 from worker.showo.vq import MagvitV2, VQConfig
 
+COPY_ANEW = "copy it anew from where the model came from"
 WEIGHT_NAMES = ("pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors")
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "shapes" / "weights"
 
 # Published tokenizer files leave sizes at their defaults, so an absent name is no error.
 VQ_FIELDS = tuple(VQConfig.__dataclass_fields__)
+SHOWO_NAMES = ("llm_model_path", "llm_vocab_size", "codebook_size", "num_vq_tokens", "vocab_size")
+LLM_NAMES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "partial_rotary_factor",
+    "rope_theta",
+    "layer_norm_eps",
+    "initializer_range",
+)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object from a file; a missing or broken one is a ValueError that names it."""
+def read_json(path: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a JSON object from a file; a missing or broken one, or one without these names, is a ValueError."""
     if not path.is_file():
         raise ValueError(f"{path} is missing; a model folder in the published format has it")
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        content: Any = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}; {COPY_ANEW}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object; {COPY_ANEW}")
+    if missing := [name for name in names if content.get(name) is None]:
+        raise ValueError(f"{path} has no {', '.join(missing)}; {COPY_ANEW}")
     return content
 
 
@@ -40,7 +57,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Return the tensors of a folder's one safetensors file."""
     for name in WEIGHT_NAMES:
         if (folder / name).is_file():
-            return load_file(folder / name)
+            try:
+                return load_file(folder / name)
+            except SafetensorError as error:
+                raise ValueError(f"{folder / name} is cut short or broken: {error}; {COPY_ANEW}") from error
     raise ValueError(f"no weights in {folder}; expected one of {', '.join(WEIGHT_NAMES)}")
 
 
@@ -72,8 +92,8 @@ def load_showo(folder: Path, max_text_tokens: int | None = None) -> Showo:
 
 def read_showo_config(folder: Path, max_text_tokens: int | None = None) -> ShowoConfig:
     """Read Show-o's config.json and that of the language model it names."""
-    own = read_json(folder / "config.json")
-    llm = read_json(llm_folder(folder, own) / "config.json")
+    own = read_json(folder / "config.json", SHOWO_NAMES)
+    llm = read_json(llm_folder(folder, own) / "config.json", LLM_NAMES)
     if not llm.get("qk_layernorm", True):
         raise ValueError(f"{folder}: Show-o normalises queries and keys, but qk_layernorm is off in its config")
     config = ShowoConfig(
@@ -130,7 +150,7 @@ def load_policy(
         dtype: of the transformer's weights; None for float32.
 
     Raises:
-        ValueError: a file is missing, or config and weights do not belong together.
+        ValueError: a file is missing or broken, or config and weights do not belong together.
     """
     folder = Path(source)
     if not folder.is_dir():

@@ -1,6 +1,7 @@
 """Policies to files in the published format, and back."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,34 @@ def test_a_vocabulary_that_does_not_add_up_is_refused(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps(config | {"codebook_size": 128}))
     with pytest.raises(ValueError, match="vocab_size is 475, but words, new tokens, codes and mask make 539"):
+        load_showo(copied)
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [("showo/config.json", ["llm_vocab_size", "num_vq_tokens"]), ("showo/config.json", ["llm_model_path"]),
+     ("llm/config.json", ["hidden_size", "rope_theta"])],
+)  # fmt: skip
+def test_a_config_without_a_size_is_refused_by_file_and_name(copied: Path, file: str, names: list[str]) -> None:
+    path = copied.parent / file
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in names}))
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} has no {', '.join(names)}; copy it anew"):
+        load_showo(copied)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\xff", b"[]"])
+def test_a_config_that_is_no_json_object_is_refused_by_file(copied: Path, content: bytes) -> None:
+    (copied / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=f"{re.escape(str(copied / 'config.json'))} .*JSON.*; copy it anew"):
+        load_showo(copied)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 100, 10_000])
+def test_a_truncated_weights_file_is_refused_by_file(copied: Path, num_bytes: int) -> None:
+    path = copied / WEIGHTS
+    path.write_bytes(path.read_bytes()[:num_bytes])
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} is cut short or broken: .*; copy it anew"):
         load_showo(copied)
 
 
