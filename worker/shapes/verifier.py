@@ -7,7 +7,7 @@ shuffled prompts score .076.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,19 +49,6 @@ class Verdict:
     is_strict: bool
     conditions: tuple[Condition, ...]
     found: tuple[FoundObject, ...]
-
-    def reason(self) -> str:
-        """One plain sentence: what is there, and what is missing."""
-        names = [f"a {found.colour} {found.shape or 'malformed patch'}" for found in self.found]
-        there = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"
-        missing = [condition.text for condition in self.conditions if not condition.is_satisfied]
-        if missing:
-            return f"Found {there}; not so: {'; '.join(missing)}."
-        return f"Found {there}: all that was asked{'' if self.is_strict else ', and something more'}."
-
-    def to_json(self) -> dict[str, object]:
-        """The verdict in plain values, for events and pages."""
-        return {**asdict(self), "reason": self.reason()}
 
 
 def verify(image: NDArray[np.uint8], caption: Caption) -> Verdict:

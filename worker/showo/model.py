@@ -39,11 +39,6 @@ class Prefix:
         values = tuple(layer[rows] for layer in self.values)
         return Prefix(keys, values, self.is_text[rows], self.is_ragged)
 
-    def repeat_interleave(self, repeats: int) -> "Prefix":
-        """Return each prompt's prefix `repeats` times in a row, for the members of its group."""
-        rows = torch.arange(len(self), device=self.is_text.device)
-        return self.index(rows.repeat_interleave(repeats))
-
 
 class PhiModel(nn.Module):
     """Embedding, layers and last norm."""
