@@ -119,7 +119,7 @@ def test_a_run_succeeds_with_gapless_events_and_a_log(bench: Bench) -> None:
     assert [event.seq for event in events] == list(range(1, run.num_events + 1))
     kinds = [event.body["type"] for event in events]
     assert kinds == ["status", "status", "started", "step", "step", "checkpoint", "status"]
-    assert run_folder(bench.settings.runs_dir, run_id).path("log.txt").is_file()
+    assert run_folder(bench.settings.runs_dir, run_id).path("log.txt").read_text().count(" / 2  ") == 2
     bench.runner.execute(run_id)
     assert bench.run(run_id).num_events == run.num_events
 

@@ -7,15 +7,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import Log, StatusChanged
 from worker.jobs import run_job
+from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
 from worker.jobs.pipe import RunnerPipe, die_with_parent
-from worker.jobs.protocol import Job
+from worker.jobs.protocol import Body, Job
 
 LOCK_SECONDS = 10.0
 
@@ -39,14 +41,22 @@ def main() -> int:
 
 
 def converse(job: Job, pipe: RunnerPipe) -> None:
-    """Tells the job's events and gives it the replies; its outcome is the last event."""
+    """Tells the job's events and gives it the replies; its outcome is the last event. All of it is in the log, too."""
     try:
         body = next(job)
         while True:
+            write_log(body)
             pipe.send(body)
             body = job.send(pipe.receive())
     except StopIteration as end:
-        pipe.send(StatusChanged(status=end.value))
+        outcome = StatusChanged(status=end.value)
+        write_log(outcome)
+        pipe.send(outcome)
+
+
+def write_log(body: Body) -> None:
+    """A line on stderr, which is the run's log.txt."""
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line_of(body)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

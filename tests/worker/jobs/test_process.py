@@ -61,7 +61,9 @@ def test_every_event_waits_for_its_reply_and_the_outcome_is_the_last(policy_fold
         kinds.append(hear(process)["type"])
     assert kinds == ["started", "step", "checkpoint", "status"]
     assert process.wait(timeout=60) == 0
-    assert process.communicate()[0] == ""
+    output, log = process.communicate()
+    assert output == ""
+    assert [line.split()[2] for line in log.splitlines()] == ["begins", "step", "checkpoint", "succeeded"]
 
 
 def test_end_of_file_on_stdin_ends_the_job_and_lets_go_of_the_folder(policy_folder: Path, folder: RunFolder) -> None:

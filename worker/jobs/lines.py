@@ -1,0 +1,47 @@
+"""An event as a line for people: in a terminal and in a job's log."""
+
+from __future__ import annotations
+
+from backend.schemas.event import (
+    Alarm,
+    CheckpointSaved,
+    JobStarted,
+    Log,
+    SamplesMade,
+    ScoreMeasured,
+    StatusChanged,
+    StepFinished,
+)
+from worker.jobs.protocol import Body
+
+_SHOWN = ("reward", "reward/mean", "loss", "kl", "entropy", "correct", "strict")
+
+
+def line_of(body: Body) -> str:
+    """An event in a line."""
+    match body:
+        case JobStarted():
+            line = f"begins at step {body.from_step} of {body.num_steps} on {body.device}"
+        case StepFinished():
+            line = f"step {body.step:>5} / {body.num_steps}  {body.seconds:6.2f} s  {_figures(body)}"
+        case ScoreMeasured():
+            low, high = body.intervals["overall"]
+            values = f"overall {body.values['overall']:.3f} [{low:.3f}, {high:.3f}], strict {body.values['strict']:.3f}"
+            line = f"{body.benchmark}, {body.policy}: {values}"
+        case CheckpointSaved():
+            line = f"checkpoint of step {body.step}: {body.num_bytes / 2**20:.1f} MiB"
+        case SamplesMade():
+            line = f"{body.num_done} of {body.num_total} pictures ({body.purpose})"
+        case Alarm():
+            line = f"{body.severity.value}: {body.message} {body.cure}"
+        case Log():
+            line = f"{body.level}: {body.message}"
+        case StatusChanged():
+            line = f"{body.status.value}: {body.reason}" if body.reason else body.status.value
+    return line
+
+
+def _figures(body: StepFinished) -> str:
+    """The few metrics that say how it goes, whatever the kind of run."""
+    shown = [name for name in body.metrics if name in _SHOWN or name.split("/")[-1] in _SHOWN]
+    return "  ".join(f"{name} {body.metrics[name]:.4g}" for name in shown if body.metrics[name] is not None)
