@@ -70,12 +70,15 @@ def _task_row(result: dict[str, Any], step: str) -> str:
 
 
 def _means(results: list[dict[str, Any]]) -> list[str]:
-    """Mean and standard deviation over the seeds, by mark."""
+    """Mean and standard deviation over the seeds, by mark; some seeds may not have come as far yet."""
     lines = []
     for step in results[0]["marks"]:
+        there = [result for result in results if step in result["marks"]]
+        if len(there) < 2:
+            continue
         parts = []
         for key in ("overall", "strict"):
-            values = np.array([result["marks"][step]["difference"]["values"][key] for result in results])
+            values = np.array([result["marks"][step]["difference"]["values"][key] for result in there])
             parts.append(f"{key} {values.mean():+.3f} (standard deviation {values.std(ddof=1):.3f})")
-        lines.append(f"After {step} steps, mean difference over {len(results)} seeds: {', '.join(parts)}.")
+        lines.append(f"After {step} steps, mean difference over {len(there)} seeds: {', '.join(parts)}.")
     return lines
