@@ -113,7 +113,7 @@ def test_the_export_is_the_average_and_the_checkpoint_holds_both(undisturbed: tu
     assert not all(torch.equal(optimizer["parameters"][name], optimizer["average"][name]) for name in names)
 
 
-@pytest.mark.parametrize("cut", [5, 9, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (1, 3, 6, 11, 14))])
+@pytest.mark.parametrize("cut", [5, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (1, 3, 6, 9, 11, 14))])
 def test_a_run_cut_after_any_event_resumes_to_the_same_bits(
     undisturbed: tuple[RunFolder, list[Body]], policy_folder: Path, folder: RunFolder, cut: int
 ) -> None:
