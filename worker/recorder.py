@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from backend.runs import repository as runs
 from backend.samples import repository as samples
-from backend.schemas.event import CheckpointSaved, JobStarted, SamplesMade, StatusChanged, StepFinished
+from backend.schemas.config import RunKind
+from backend.schemas.event import CheckpointSaved, JobStarted, SamplesMade, ScoreMeasured, StatusChanged, StepFinished
 from backend.schemas.run import RequestFlags
 
 
@@ -40,6 +41,8 @@ def record(session: Session, run_id: UUID, attempt: int, body: runs.Body, after_
         return Recorded(row.num_events, row.flags)
     seq = runs.append_event(session, run_id=run_id, attempt=attempt, body=body)
     _write_rows(session, run_id, attempt, body)
+    if isinstance(body, ScoreMeasured) and row.kind == RunKind.TRAIN:
+        _write_scores(session, run_id, attempt, body)
     return Recorded(seq, runs.get_run(session, run_id=run_id).flags)
 
 
@@ -70,4 +73,13 @@ def _write_rows(session: Session, run_id: UUID, attempt: int, body: runs.Body) -
             runs.clear_requests(session, run_id=run_id, attempt=attempt, is_sample=True)
     elif isinstance(body, CheckpointSaved):
         samples.add_checkpoint(session, run_id=run_id, attempt=attempt, saved=body)
-        runs.clear_requests(session, run_id=run_id, attempt=attempt, is_save=True)
+        # The one that a job starts from is told again; whoever asked for one since then wants a newer one.
+        if runs.is_new_checkpoint(session, run_id=run_id, attempt=attempt):
+            runs.clear_requests(session, run_id=run_id, attempt=attempt, is_save=True)
+
+
+def _write_scores(session: Session, run_id: UUID, attempt: int, body: ScoreMeasured) -> None:
+    """The held-out curve lies among the metrics: the base at step 0, then the policy at each probe."""
+    if body.policy == "policy" or (body.policy == "base" and body.step == 0):
+        values = {f"heldout/{name}": body.values.get(name) for name in ("overall", "strict")}
+        runs.record_scores(session, run_id=run_id, attempt=attempt, step=body.step, values=values)

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from backend.catalogue import repository, service
 from backend.catalogue.recipes import get_recipe as find_recipe
 from backend.catalogue.recipes import load_recipes
-from backend.dependencies import After, Limit, SessionDep, SettingsDep, decode_cursor, sessions_of
+from backend.dependencies import After, Limit, RunsDirDep, SessionDep, SettingsDep, decode_cursor, sessions_of
 from backend.runs import repository as runs
 from backend.schemas.base import Page
 from backend.schemas.config import run_config_adapter
@@ -23,10 +23,10 @@ health = APIRouter(tags=["health"])
 
 
 @router.get("/models")
-def list_models(session: SessionDep, limit: Limit = 20, after: After = None) -> Page[Model]:
+def list_models(session: SessionDep, runs_dir: RunsDirDep, limit: Limit = 20, after: After = None) -> Page[Model]:
     """Policies that runs can start from: the shipped one, then checkpoints, the newest run first."""
     place = decode_cursor(after, datetime.fromisoformat, UUID)
-    return service.list_models(session, limit=limit, after=None if place is None else (place[0], place[1]))
+    return service.list_models(session, runs_dir, limit=limit, after=None if place is None else (place[0], place[1]))
 
 
 @router.get("/recipes")

@@ -108,13 +108,13 @@ def resume_run(session: SessionDep, response: Response, run_id: UUID) -> Run:
 
 @router.post("/{run_id}/save-checkpoint")
 def save_checkpoint(session: SessionDep, response: Response, run_id: UUID) -> Run:
-    """Asks for a checkpoint after the step in hand."""
+    """Asks for a checkpoint after the step in hand. Only train and pretrain runs write any: 409 for other kinds."""
     return _answer(response, repository.request_save(session, run_id=run_id))
 
 
 @router.post("/{run_id}/sample-now")
 def sample_now(session: SessionDep, response: Response, run_id: UUID) -> Run:
-    """Asks for pictures of the policy as it is after the step in hand."""
+    """Asks for pictures of the policy as it is after the step in hand; 409 for kinds whose policy does not change."""
     return _answer(response, repository.request_sample(session, run_id=run_id))
 
 

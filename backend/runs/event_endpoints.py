@@ -81,12 +81,18 @@ def list_metrics(
     after_step: Annotated[int, Query(ge=-1, le=MAX_INTEGER, description="Only later steps")] = -1,
     max_points: Annotated[int, Query(ge=1, le=2000)] = 2000,
 ) -> MetricSeries:
-    """Metrics by step, thinned evenly to `max_points`; ask again with `after_step=last_step` for what is new."""
+    """Metrics by step, thinned evenly to `max_points`; ask again with `after_step=last_step` for what is new.
+
+    With `keys`, only steps that have one of them. Held-out probes stand as heldout/overall and heldout/strict; they
+    are added to their step a while after it, and step 0 has those of the base.
+    """
     repository.get_run(session, run_id=run_id)
-    wanted = {key.strip() for key in keys.split(",") if key.strip()} if keys else None
-    rows, is_thinned = repository.list_metrics(session, run_id=run_id, after_step=after_step, max_points=max_points)
+    wanted = {key.strip() for key in keys.split(",") if key.strip()} if keys else set()
+    rows, is_thinned = repository.list_metrics(
+        session, run_id=run_id, after_step=after_step, max_points=max_points, keys=wanted
+    )
     points = [
-        MetricPoint(step=step, values={k: v for k, v in values.items() if wanted is None or k in wanted})
+        MetricPoint(step=step, values={k: v for k, v in values.items() if not wanted or k in wanted})
         for step, values in rows
     ]
     return MetricSeries(

@@ -1,4 +1,4 @@
-"""What a person should know of a configuration before it runs: settings without effect, and pairs known to fail."""
+"""What a person should know of a configuration before it runs: settings without effect, and what is known to fail."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from collections.abc import Iterator
 
 import yaml
 
-from backend.schemas.algorithm import LearningRateSchedule, MaskGRPOConfig, StepSelection, TransitionDefinition
-from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.algorithm import TransitionDefinition
+from backend.schemas.config import (
+    NUM_HELDOUT_CAPTIONS,
+    EvaluateConfig,
+    PretrainConfig,
+    PromptSplit,
+    RunConfig,
+    SampleConfig,
+    TrainConfig,
+)
+from backend.schemas.effects import samplings_of, settings_without_effect
 from backend.schemas.run import RunPreview
+
+# The shipped policy's token grid is 8 x 8, and a step must unmask at least one token.
+NUM_SHIPPED_TOKENS = 64
 
 
 def preview(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig) -> RunPreview:
@@ -24,23 +36,43 @@ def to_yaml(config: RunConfig) -> str:
 
 def warnings_of(config: RunConfig) -> Iterator[str]:
     """Sentences for a person, each naming the setting and what to do."""
+    yield from settings_without_effect(config)
     if isinstance(config, TrainConfig):
         yield from _of_training(config)
-    if isinstance(config, TrainConfig | SampleConfig) and config.prompts.texts and config.prompts.tasks:
-        yield "prompts.tasks has no effect beside prompts.texts: the own prompts are used as they are"
+    for name, number in _captions_wanted(config).items():
+        if number > NUM_HELDOUT_CAPTIONS:
+            yield (
+                f"{name} is {number}, but the small world holds out {NUM_HELDOUT_CAPTIONS} captions, so the run would "
+                f"fail: take at most {NUM_HELDOUT_CAPTIONS}"
+            )
+    if config.policy.source == "shipped" and not isinstance(config, PretrainConfig):
+        for name, sampling in samplings_of(config).items():
+            if sampling.num_unmasking_steps > NUM_SHIPPED_TOKENS:
+                yield (
+                    f"{name}.num_unmasking_steps is {sampling.num_unmasking_steps}, but the shipped policy's pictures "
+                    f"have {NUM_SHIPPED_TOKENS} tokens, so the run would fail: take at most {NUM_SHIPPED_TOKENS}"
+                )
+
+
+def _captions_wanted(config: RunConfig) -> dict[str, int]:
+    """How many distinct held-out captions a configuration asks for, by the setting that says so."""
+    if isinstance(config, TrainConfig):
+        return {"probe.num_prompts": config.probe.num_prompts}
+    if isinstance(config, EvaluateConfig):
+        return {"num_prompts": config.num_prompts}
+    if isinstance(config, SampleConfig) and config.prompts.split is PromptSplit.HELDOUT:
+        is_drawn = config.prompts.texts or config.prompts.tasks
+        return {} if is_drawn else {"num_prompts": config.num_prompts}
+    return {}
 
 
 def _of_training(config: TrainConfig) -> Iterator[str]:
-    grpo, sampling, optimizer = config.grpo, config.sampling, config.optimizer
-    if grpo.transition is TransitionDefinition.CANDIDATE_1 and sampling.temperature > 0:
+    if config.grpo.transition is TransitionDefinition.CANDIDATE_1 and config.sampling.temperature > 0:
         yield (
             "grpo.transition is candidate_1 while sampling.temperature is above 0: its threshold models a choice "
             "without noise, and training is known to collapse; use candidate_2, or temperature 0"
         )
-    yield from _without_effect(grpo)
-    if optimizer.schedule is LearningRateSchedule.CONSTANT and (optimizer.decay_steps or optimizer.final_fraction):
-        yield "optimizer.decay_steps and final_fraction have no effect while optimizer.schedule is constant"
-    if optimizer.num_micro_batches > config.rollout.num_prompts * config.rollout.group_size:
+    if config.optimizer.num_micro_batches > config.rollout.num_prompts * config.rollout.group_size:
         yield "optimizer.num_micro_batches exceeds the pictures of a step: some micro-batches would be empty"
     if config.probe.num_prompts == 0:
         yield "probe.num_prompts is 0: nothing shows whether held-out captions fare better too"
@@ -48,9 +80,3 @@ def _of_training(config: TrainConfig) -> Iterator[str]:
         yield "probe.every_num_steps exceeds num_steps: the policy is probed only at the start and the end"
     if config.checkpoints.every_num_steps > config.num_steps:
         yield "checkpoints.every_num_steps exceeds num_steps: a run that is interrupted starts anew"
-
-
-def _without_effect(grpo: MaskGRPOConfig) -> Iterator[str]:
-    selected = MaskGRPOConfig.model_fields["num_selected_steps"].default
-    if grpo.step_selection is StepSelection.ALL and grpo.num_selected_steps != selected:
-        yield "grpo.num_selected_steps has no effect while grpo.step_selection is all"

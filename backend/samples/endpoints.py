@@ -36,6 +36,12 @@ PNG_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"description": "A picture", "content": {"image/png": {}}},
     304: {"description": "The same"},
 }
+X_FRAMES: dict[str, Any] = {
+    "X-Frames": {
+        "description": "decoded: at each step; composed: the finished picture with the still masked cells covered",
+        "schema": {"type": "string", "enum": ["decoded", "composed"]},
+    }
+}
 
 
 def get_files(session: SessionDep, runs_dir: RunsDirDep, sample_id: UUID) -> SampleFiles:
@@ -106,48 +112,65 @@ def get_image(files: FilesDep, if_none_match: IfNoneMatch = None) -> Response:
 def get_trajectory(files: FilesDep) -> Trajectory:
     """Every unmasking step: tokens, what was kept and what masked again, confidence, entropy, log-prob."""
     sample = files.sample
-    return build_trajectory(sample.id, sample.index, files.arrays(), f"/api/v1/samples/{sample.id}/frames")
+    url = f"/api/v1/samples/{sample.id}/frames"
+    return build_trajectory(sample.id, sample.index, files.arrays(), url, is_decoded=files.is_decoded)
 
 
-@router.get("/samples/{sample_id}/frames/{step}", response_class=Response, responses=PNG_ANSWER)
+@router.get(
+    "/samples/{sample_id}/frames/{step}",
+    response_class=Response,
+    responses={200: {**PNG_ANSWER[200], "headers": X_FRAMES}, 304: PNG_ANSWER[304]},
+)
 def get_frame(
     files: FilesDep, step: Annotated[int, FromPath(ge=0, le=MAX_INTEGER)], if_none_match: IfNoneMatch = None
 ) -> Response:
-    """The picture decoded after an unmasking step, cells that are still masked in grey."""
-    etag = f'"{files.sample.image_sha256}-{step}"'
-    if etag_matches(if_none_match, etag):
-        return Response(status_code=304, headers=_cached(etag))
-    return Response(files.frame(step), media_type="image/png", headers=_cached(etag))
+    """The picture after an unmasking step, cells that are still masked in grey.
+
+    It was decoded at that step for the samples whose frames the job kept. For the others it is the finished picture,
+    covered where the step had left cells masked. The header X-Frames says which.
+    """
+    headers = _cached(f'"{files.sample.image_sha256}-{_origin_of(files)}-{step}"') | _told(files)
+    if etag_matches(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(files.frame(step), media_type="image/png", headers=headers)
 
 
 @router.get(
     "/samples/{sample_id}/replay.gif",
     response_class=Response,
-    responses={200: {"description": "The unmasking, animated", "content": {"image/gif": {}}}},
+    responses={200: {"description": "The unmasking, animated", "content": {"image/gif": {}}, "headers": X_FRAMES}},
 )
 def get_replay_gif(files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250) -> Response:
-    """The unmasking as a GIF."""
+    """The unmasking as a GIF; its comment says whether its frames were decoded or composed."""
     return _replay(files, "GIF", scale, milliseconds)
 
 
 @router.get(
     "/samples/{sample_id}/replay.webp",
     response_class=Response,
-    responses={200: {"description": "The unmasking, animated", "content": {"image/webp": {}}}},
+    responses={200: {"description": "The unmasking, animated", "content": {"image/webp": {}}, "headers": X_FRAMES}},
 )
 def get_replay_webp(files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250) -> Response:
-    """The unmasking as an animated WebP, without loss."""
+    """The unmasking as an animated WebP, without loss; its description says how its frames came to be."""
     return _replay(files, "WEBP", scale, milliseconds)
 
 
 def _replay(files: SampleFiles, kind: Literal["GIF", "WEBP"], scale: int, milliseconds: int) -> Response:
-    etag = f'"{files.sample.image_sha256}-{kind}-{scale}-{milliseconds}"'
+    etag = f'"{files.sample.image_sha256}-{_origin_of(files)}-{kind}-{scale}-{milliseconds}"'
     name = f"{files.sample.id}.{kind.lower()}"
     return Response(
         files.replay(kind, scale=scale, milliseconds=milliseconds),
         media_type=f"image/{kind.lower()}",
-        headers=_cached(etag) | {"Content-Disposition": f'inline; filename="{name}"'},
+        headers=_cached(etag) | _told(files) | {"Content-Disposition": f'inline; filename="{name}"'},
     )
+
+
+def _origin_of(files: SampleFiles) -> str:
+    return "decoded" if files.is_decoded else "composed"
+
+
+def _told(files: SampleFiles) -> dict[str, str]:
+    return {"X-Frames": _origin_of(files)}
 
 
 def _cached(etag: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from backend.artifacts import RunFolder, run_folder
 from backend.errors import NotFoundError
@@ -39,12 +39,20 @@ class SampleFiles:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
+    @property
+    def is_decoded(self) -> bool:
+        """Whether the job decoded each step's picture; else frames are made of the finished picture."""
+        return self.folder.path(self._strip_path).is_file()
+
+    @property
+    def _strip_path(self) -> str:
+        return self.sample.image_path.replace("samples/", "frames/", 1)
+
     def frames(self) -> list[Image.Image]:
-        """The picture after each unmasking step; made of the finished one where the job did not decode every step."""
-        path = self.sample.image_path.replace("samples/", "frames/", 1)
-        if not self.folder.path(path).is_file():
+        """The picture after each unmasking step, cells that are still masked in grey; see `is_decoded`."""
+        if not self.is_decoded:
             return self._composed_frames()
-        content = self._read(path, "unmasking frames")
+        content = self._read(self._strip_path, "unmasking frames")
         with Image.open(io.BytesIO(content)) as strip:
             picture = strip.convert("RGB")
         # Frames are square and stand side by side, so the strip's own shape says how many there are.
@@ -52,7 +60,7 @@ class SampleFiles:
         return [picture.crop((left, 0, left + side, side)) for left in range(0, picture.width, side)]
 
     def frame(self, step: int) -> bytes:
-        """The picture decoded after one unmasking step, as PNG."""
+        """The picture after one unmasking step, as PNG."""
         frames = self.frames()
         if step >= len(frames):
             raise NotFoundError(f"there is no unmasking step {step}: the last is {len(frames) - 1}")
@@ -61,17 +69,30 @@ class SampleFiles:
         return buffer.getvalue()
 
     def replay(self, kind: Literal["GIF", "WEBP"], *, scale: int, milliseconds: int) -> bytes:
-        """The frames as an animation, enlarged without smoothing; the finished picture stays a while."""
+        """The frames as an animation, enlarged without smoothing; the finished picture stays a while.
+
+        The file itself says, as its comment or description, whether its frames were decoded or composed.
+        """
         frames = self.frames()
         size = (frames[0].width * scale, frames[0].height * scale)
         large = [frame.resize(size, Image.Resampling.NEAREST) for frame in frames]
         durations = [milliseconds] * (len(large) - 1) + [max(milliseconds, 1500)]
         buffer = io.BytesIO()
-        options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+        options: dict[str, Any] = {"comment": self._origin.encode()}
+        if kind == "WEBP":
+            exif = Image.Exif()
+            exif[ExifTags.Base.ImageDescription] = self._origin
+            options = {"lossless": True, "exif": exif}
         large[0].save(
             buffer, format=kind, save_all=True, append_images=large[1:], duration=durations, loop=0, **options
         )
         return buffer.getvalue()
+
+    @property
+    def _origin(self) -> str:
+        if self.is_decoded:
+            return "Each frame was decoded after its unmasking step; cells that were still masked are grey."
+        return "Frames composed from the finished picture: cells that were still masked are covered in grey."
 
     def _composed_frames(self) -> list[Image.Image]:
         """The finished picture with grey over the cells that a step had left masked.

@@ -47,9 +47,13 @@ def add_checkpoint(session: Session, *, run_id: UUID, attempt: int, saved: Check
     values = saved.model_dump(include={"step", "sha256", "num_bytes", "state_hash", "path"})
     query = upsert(CheckpointRow).values(run_id=run_id, attempt=attempt, **values)
     changed = {name: query.excluded[name] for name in ("attempt", "sha256", "num_bytes", "state_hash", "path")}
-    session.execute(
-        query.on_conflict_do_update(index_elements=["run_id", "step"], set_=changed | {"created_at": func.now()})
+    # A job tells the checkpoint that it starts from once more: that one keeps its time and the attempt that wrote it.
+    query = query.on_conflict_do_update(
+        index_elements=["run_id", "step"],
+        set_=changed | {"created_at": func.now()},
+        where=CheckpointRow.sha256 != query.excluded.sha256,
     )
+    session.execute(query)
     session.execute(
         delete(CheckpointRow).where(CheckpointRow.run_id == run_id, CheckpointRow.step.in_(saved.deleted_steps))
     )

@@ -16,7 +16,9 @@ from backend.schemas.sample import Trajectory, TrajectoryStep
 MASKED = -1
 
 
-def build_trajectory(sample_id: UUID, index: int, arrays: Mapping[str, NDArray[Any]], frames_url: str) -> Trajectory:
+def build_trajectory(
+    sample_id: UUID, index: int, arrays: Mapping[str, NDArray[Any]], frames_url: str, *, is_decoded: bool
+) -> Trajectory:
     """One sample's trajectory.
 
     Args:
@@ -25,6 +27,7 @@ def build_trajectory(sample_id: UUID, index: int, arrays: Mapping[str, NDArray[A
         arrays: codes, unmasked_at (G, N); drawn, confidence, entropy (T, G, N); log_prob (T, G); grid (rows, columns);
             codebook_size; transition.
         frames_url: where step t's picture is, once `/t` is added.
+        is_decoded: whether these pictures were decoded, or made of the finished one.
     """
     rows, columns = (int(side) for side in arrays["grid"])
     num_steps = arrays["drawn"].shape[0]
@@ -34,6 +37,7 @@ def build_trajectory(sample_id: UUID, index: int, arrays: Mapping[str, NDArray[A
         num_columns=columns,
         codebook_size=int(arrays["codebook_size"]),
         transition=str(arrays["transition"]),
+        is_decoded=is_decoded,
         steps=[_step(step, index, arrays, f"{frames_url}/{step}") for step in range(num_steps)],
     )
 

@@ -17,6 +17,7 @@ def sample_of(row: SampleRow, group: GroupRow) -> Sample:
         step=row.step,
         group_index=group.index,
         index=row.index,
+        purpose=group.purpose,
         prompt=group.prompt,
         seed=row.seed,
         reward=row.reward,

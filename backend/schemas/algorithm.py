@@ -242,18 +242,3 @@ class AlarmConfig(Section):
         title="Gradient ceiling",
         description="Alarm when the gradient norm before clipping exceeds this.",
     )
-
-
-def check_selected_steps(grpo: MaskGRPOConfig, sampling: SamplingConfig) -> None:
-    """Refuses a step selection that is larger than the trajectory.
-
-    Raises:
-        ValueError: when `num_selected_steps` exceeds `num_unmasking_steps` and the selection is not all.
-    """
-    if grpo.step_selection is StepSelection.ALL:
-        return
-    if grpo.num_selected_steps > sampling.num_unmasking_steps:
-        raise ValueError(
-            f"num_selected_steps is {grpo.num_selected_steps}, but a trajectory has only "
-            f"{sampling.num_unmasking_steps} unmasking steps: lower it or select all"
-        )

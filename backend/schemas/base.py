@@ -20,6 +20,12 @@ class WireModel(BaseModel):
 class Section(WireModel):
     """A group of settings that a form draws as one section; its docstring is the section's help."""
 
+    # An infinity would be stored as null, and a setting that is null cannot be read back.
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    # An infinity would be stored as null, and a setting that is null cannot be read back.
+    model_config = ConfigDict(allow_inf_nan=False)
+
 
 def _to_utc(moment: datetime) -> datetime:
     """The same moment in UTC, whatever zone the database's session has."""

@@ -54,6 +54,10 @@ class PromptSplit(StrEnum):
     HELDOUT = "heldout"
 
 
+TASK_NAMES = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+NUM_HELDOUT_CAPTIONS = 540
+
+
 class PromptConfig(Section):
     """Where the prompts come from: the small world's captions, or a list."""
 
@@ -67,6 +71,16 @@ class PromptConfig(Section):
         description="These prompts instead of the world's captions.",
         max_length=10_000,
     )
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks_are_known(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [task for task in tasks if task not in TASK_NAMES]
+        if unknown:
+            raise ValueError(
+                f"prompts.tasks names {unknown}, which the small world does not have: take from {list(TASK_NAMES)}"
+            )
+        return tasks
 
     @field_validator("texts")
     @classmethod
@@ -105,8 +119,18 @@ class ProbeConfig(Section):
         json_schema_extra=unit("steps"),
     )
     num_prompts: int = Field(
-        60, ge=0, le=10_000, title="Probe captions", description="Held-out captions; 0 = no probe."
+        60, ge=0, le=10_000, title="Probe captions", description="Held-out captions, 6 or more; 0 = no probe."
     )
+
+    @field_validator("num_prompts")
+    @classmethod
+    def _every_task_has_a_caption(cls, num_prompts: int) -> int:
+        if 0 < num_prompts < len(TASK_NAMES):
+            raise ValueError(
+                f"probe.num_prompts is {num_prompts}: give at least {len(TASK_NAMES)}, one for each task, or 0 for no "
+                "probe"
+            )
+        return num_prompts
 
 
 class PolicyConfig(Section):

@@ -134,7 +134,7 @@ class Model(WireModel):
     name: str
     run_id: UUID | None
     step: int | None
-    num_parameters: int | None
+    num_parameters: int | None = Field(description="Of transformer and tokenizer; null = its files are not there")
     created_at: Timestamp | None
     description: str
 

@@ -74,6 +74,7 @@ class Sample(WireModel):
     step: int
     group_index: int
     index: int
+    purpose: str = Field(description="train, or the purpose of pictures that are no part of training")
     prompt: str
     seed: int
     reward: Number
@@ -134,7 +135,7 @@ class TrajectoryStep(WireModel):
     mean_confidence: Number
     mean_entropy: Number
     log_prob: Number = Field(description="Transition log-prob under the policy that sampled")
-    image_url: str | None = Field(None, description="The picture decoded at this step, masked cells as the mean")
+    image_url: str | None = Field(None, description="The picture after this step, cells that are still masked in grey")
 
 
 class Trajectory(WireModel):
@@ -145,4 +146,8 @@ class Trajectory(WireModel):
     num_columns: int
     codebook_size: int
     transition: str
+    is_decoded: bool = Field(
+        description="True where each step's picture was decoded; False where it is the finished picture with the "
+        "still masked cells covered"
+    )
     steps: list[TrajectoryStep]

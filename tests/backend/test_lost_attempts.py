@@ -118,6 +118,27 @@ def test_a_cancel_that_came_while_pausing_wins(sessions: Sessions, make_run: Mak
     assert ended.finished_at is not None
 
 
+def test_a_resume_that_came_while_pausing_queues_the_run_again(sessions: Sessions, make_run: MakeRun) -> None:
+    row = make_run(worker="w")
+    for ask in (runs.request_pause, runs.resume):
+        with transaction(sessions) as session:
+            ask(session, run_id=row.id)
+    with transaction(sessions) as session:
+        ended = runs.finish(session, run_id=row.id, attempt=1, status=RunStatus.PAUSED)
+    assert (ended.status, ended.worker, ended.lease_expires_at) == ("queued", None, None)
+    with transaction(sessions) as session:
+        assert runs.list_unsent(session) == [row.id]
+    assert claim(sessions, row.id, "next") is not None
+
+
+def test_a_pause_that_still_stands_pauses(sessions: Sessions, make_run: MakeRun) -> None:
+    row = make_run(worker="w")
+    with transaction(sessions) as session:
+        runs.request_pause(session, run_id=row.id)
+    with transaction(sessions) as session:
+        assert runs.finish(session, run_id=row.id, attempt=1, status=RunStatus.PAUSED).status == "paused"
+
+
 @pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
 def test_a_final_state_never_changes(sessions: Sessions, make_run: MakeRun, status: RunStatus) -> None:
     row = make_run(worker="w")

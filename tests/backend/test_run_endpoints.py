@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_pages_neither_repeat_nor_miss_a_run_while_others_are_created(api: TestC
     assert seen == old[::-1]
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!", "W10", "WyJhIiwiYiJd"])
+@pytest.mark.parametrize("cursor", ["x", "!!!", "W10", "WyJhIiwiYiJd", "W0luZmluaXR5XQ"])
 def test_a_cursor_of_another_list_is_refused(api: TestClient, cursor: str) -> None:
     body = problem(api.get(RUNS, params={"after": cursor}), 422, "malformed")
     assert body["errors"][0]["pointer"] == "/query/after"
@@ -147,6 +148,26 @@ def test_a_paused_run_can_neither_save_nor_sample(api: TestClient, make_run: Mak
     api.post(f"{url}/pause")
     problem(api.post(f"{url}/sample-now"), 409, "conflict")
     problem(api.post(f"{url}/save-checkpoint"), 409, "conflict")
+
+
+def test_a_cursor_of_infinity_is_refused(api: TestClient, make_run: MakeRun) -> None:
+    cursor = base64.urlsafe_b64encode(b"[Infinity]").decode()
+    problem(api.get(f"{RUNS}/{make_run().id}/checkpoints", params={"after": cursor}), 422, "malformed")
+
+
+@pytest.mark.parametrize("kind", ["sample", "evaluate"])
+@pytest.mark.parametrize("verb", ["save-checkpoint", "sample-now"])
+def test_a_run_whose_policy_does_not_change_can_neither_save_nor_sample(api: TestClient, kind: str, verb: str) -> None:
+    run = api.post(RUNS, json={"config": {"kind": kind}}).json()
+    body = problem(api.post(f"{RUNS}/{run['id']}/{verb}"), 409, "conflict")
+    assert f"is of kind {kind}: its policy does not change" in body["detail"]
+    assert not any(api.get(f"{RUNS}/{run['id']}").json()["flags"].values())
+
+
+def test_a_pretrain_run_can_save_and_sample(api: TestClient) -> None:
+    run = api.post(RUNS, json={"config": {"kind": "pretrain"}}).json()
+    assert api.post(f"{RUNS}/{run['id']}/save-checkpoint").json()["flags"]["is_save_requested"]
+    assert api.post(f"{RUNS}/{run['id']}/sample-now").json()["flags"]["is_sample_requested"]
 
 
 def test_every_verb_leaves_a_finished_run_as_it_is(

@@ -227,6 +227,23 @@ def test_metrics_come_as_deltas_and_by_key(api: TestClient, sessions: Sessions, 
     assert (nothing["points"], nothing["last_step"]) == ([], 10)
 
 
+def test_what_few_steps_have_is_thinned_among_these_steps(
+    api: TestClient, sessions: Sessions, make_run: MakeRun
+) -> None:
+    row = make_run(worker="w")
+    fill_metrics(sessions, row, 40)
+    with transaction(sessions) as session:
+        for step in range(0, 41, 10):
+            scores = {"heldout/strict": step / 100}
+            runs.record_scores(session, run_id=row.id, attempt=1, step=step, values=scores)
+    asked = {"keys": "heldout/strict", "max_points": 10}
+    series = api.get(url(row.id, "metrics"), params=asked).json()
+    assert [(point["step"], point["values"]) for point in series["points"]] == [
+        (step, {"heldout/strict": step / 100}) for step in range(0, 41, 10)
+    ]
+    assert not series["is_downsampled"]
+
+
 @pytest.mark.parametrize("params", [{"max_points": 2001}, {"max_points": 0}, {"after_step": -2}, {"after_step": 2**40}])
 def test_metric_bounds_are_kept(api: TestClient, make_run: MakeRun, params: dict[str, int]) -> None:
     assert api.get(url(make_run().id, "metrics"), params=params).status_code == 422

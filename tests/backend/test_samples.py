@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
+from PIL import ExifTags, Image
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.artifacts import RunFolder, run_folder
@@ -92,6 +92,7 @@ def test_a_group_shows_its_samples_best_first(
     assert (group["is_kept"], group["reason"]) == (False, "its rewards hardly differ")
     best = group["samples"][0]
     assert (best["reward_breakdown"], best["prompt"], best["seed"]) == ({"strict": 3.0}, "a red circle", 103)
+    assert best["purpose"] == group["purpose"] == "train"
     assert api.get(f"/api/v1/samples/{best['id']}").json() == best
 
 
@@ -210,6 +211,39 @@ def test_a_replay_shows_every_frame_enlarged(api: TestClient, sample_url: str, k
         assert getattr(replay, "n_frames", 1) == NUM_STEPS
         assert replay.size == (3 * SIDE, 3 * SIDE)
     assert api.get(f"{sample_url}/replay.{kind}", params={"scale": 99}).status_code == 422
+
+
+def sibling(api: TestClient, sample_url: str) -> str:
+    """The other sample of the group."""
+    sample = api.get(sample_url).json()
+    group = api.get(f"/api/v1/runs/{sample['run_id']}/groups").json()["data"][0]
+    return next(f"/api/v1/samples/{each['id']}" for each in group["samples"] if each["id"] != sample["id"])
+
+
+def test_decoded_frames_are_told_from_composed_ones(api: TestClient, sample_url: str, tmp_path: Path) -> None:
+    composed_url = sibling(api, sample_url)
+    (strip,) = tmp_path.glob("runs/*/frames/*/000-01.png")
+    strip.unlink()
+    for url, origin in ((sample_url, "decoded"), (composed_url, "composed")):
+        assert api.get(f"{url}/trajectory").json()["is_decoded"] is (origin == "decoded")
+        for part in ("frames/0", "replay.gif", "replay.webp"):
+            assert api.get(f"{url}/{part}").headers["x-frames"] == origin, part
+        with Image.open(io.BytesIO(api.get(f"{url}/replay.gif").content)) as replay:
+            assert origin in replay.info["comment"].decode()
+        with Image.open(io.BytesIO(api.get(f"{url}/replay.webp").content)) as replay:
+            assert origin in replay.getexif()[ExifTags.Base.ImageDescription]
+
+
+def test_a_composed_frame_is_the_finished_picture_with_grey_over_masked_cells(
+    api: TestClient, sample_url: str, tmp_path: Path
+) -> None:
+    (strip,) = tmp_path.glob("runs/*/frames/*/000-00.png")
+    strip.unlink()
+    # The sample's four tokens were unmasked at steps 0, 1, 1, 2; its picture is filled with 99.
+    for step, values in enumerate(([99, 102, 102, 102], [99, 99, 99, 102], [99, 99, 99, 99])):
+        frame = np.asarray(Image.open(io.BytesIO(api.get(f"{sample_url}/frames/{step}").content)))[:, :, 0]
+        cells = [frame[row : row + 4, column : column + 4] for row in (0, 4) for column in (0, 4)]
+        assert [(cell.min(), cell.max()) for cell in cells] == [(value, value) for value in values]
 
 
 def test_a_sample_without_a_trajectory_says_so(

@@ -6,14 +6,23 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import transaction
 from backend.errors import LeaseLostError
 from backend.models import CheckpointRow, EventRow, GroupRow, MetricRow, RunRow, SampleRow
 from backend.runs import repository as runs
-from backend.schemas.event import CheckpointSaved, JobStarted, Log, SamplesMade, StatusChanged, StepFinished
+from backend.schemas.config import EvaluateConfig
+from backend.schemas.event import (
+    CheckpointSaved,
+    JobStarted,
+    Log,
+    SamplesMade,
+    ScoreMeasured,
+    StatusChanged,
+    StepFinished,
+)
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
 from worker import recorder
@@ -41,6 +50,17 @@ class Attempt:
         with transaction(self.sessions) as session:
             return runs.get_run(session, run_id=self.row.id)
 
+    def metrics(self) -> dict[int, dict[str, float | None]]:
+        with transaction(self.sessions) as session:
+            rows, _ = runs.list_metrics(session, run_id=self.row.id, after_step=-1, max_points=100)
+        return dict(rows)
+
+    def age_events(self, seconds: float) -> None:
+        """Has everything told so far lie longer ago."""
+        with transaction(self.sessions) as session:
+            age = text("UPDATE event SET created_at = created_at - make_interval(secs => :seconds)")
+            session.execute(age, {"seconds": seconds})
+
     def count(self, table: type, **where: int) -> int:
         with transaction(self.sessions) as session:
             return session.scalar(select(func.count()).select_from(table).filter_by(run_id=self.row.id, **where)) or 0
@@ -54,6 +74,11 @@ def attempt(sessions: sessionmaker[Session], make_run: Callable[..., RunRow]) ->
 def step(number: int, make_group: MakeGroup | None = None) -> StepFinished:
     groups = (make_group(step=number),) if make_group else ()
     return StepFinished(step=number, num_steps=10, metrics={"loss": 0.5, "kl": None}, groups=groups, seconds=2.0)
+
+
+def score(number: int, policy: str, overall: float) -> ScoreMeasured:
+    values: dict[str, float | None] = {"overall": overall, "strict": overall / 2, "colors": 1.0}
+    return ScoreMeasured(step=number, policy=policy, values=values, num_prompts=6, samples_per_prompt=1)
 
 
 def saved(number: int, deleted: tuple[int, ...] = ()) -> CheckpointSaved:
@@ -124,6 +149,99 @@ def test_wishes_are_told_with_the_reply_and_taken_back_when_fulfilled(attempt: A
     assert (flags.is_save_requested, flags.is_sample_requested) == (True, False)
     flags = attempt.record(saved(1)).flags
     assert (flags.is_save_requested, flags.is_sample_requested) == (False, False)
+
+
+def test_the_checkpoint_that_a_job_starts_from_fulfils_no_wish(attempt: Attempt) -> None:
+    attempt.record(JobStarted(from_step=4, num_steps=10))
+    with transaction(attempt.sessions) as session:
+        runs.request_save(session, run_id=attempt.row.id)
+    assert attempt.record(saved(4)).flags.is_save_requested
+    assert attempt.record(step(5)).flags.is_save_requested
+    assert not attempt.record(saved(5)).flags.is_save_requested
+
+
+def test_a_checkpoint_that_is_told_again_keeps_its_time_and_its_attempt(
+    attempt: Attempt, expire_lease: Callable[[UUID], None]
+) -> None:
+    def read() -> CheckpointRow:
+        with transaction(attempt.sessions) as session:
+            (row,) = runs.list_checkpoints(session, run_id=attempt.row.id, limit=2)
+            return row
+
+    attempt.record(step(1))
+    attempt.record(saved(1))
+    before = read()
+    expire_lease(attempt.row.id)
+    with transaction(attempt.sessions) as session:
+        again = runs.claim(session, run_id=attempt.row.id, worker="w2", lease_seconds=60)
+    assert again is not None
+    successor = Attempt(attempt.sessions, again)
+    successor.record(JobStarted(from_step=1, num_steps=10))
+    successor.record(saved(1))
+    after = read()
+    assert (after.created_at, after.attempt) == (before.created_at, 1)
+
+
+def test_the_held_out_curve_lies_among_the_metrics_the_base_at_step_0(attempt: Attempt) -> None:
+    attempt.record(score(0, "base", 0.25))
+    attempt.record(step(1))
+    attempt.record(score(1, "policy", 0.5))
+    attempt.record(score(1, "difference", 0.25))
+    assert attempt.metrics() == {
+        0: {"heldout/overall": 0.25, "heldout/strict": 0.125},
+        1: {"loss": 0.5, "kl": None, "heldout/overall": 0.5, "heldout/strict": 0.25},
+    }
+    assert attempt.run().latest_metrics == {"loss": 0.5, "kl": None}
+    attempt.record(JobStarted(from_step=0, num_steps=10))
+    assert list(attempt.metrics()) == [0]
+
+
+def test_a_lost_attempt_adds_no_held_out_score(attempt: Attempt, expire_lease: Callable[[UUID], None]) -> None:
+    attempt.record(step(1))
+    expire_lease(attempt.row.id)
+    with transaction(attempt.sessions) as session:
+        runs.requeue_lost(session)
+    with pytest.raises(LeaseLostError):
+        attempt.record(score(1, "policy", 0.5))
+    assert attempt.metrics() == {1: {"loss": 0.5, "kl": None}}
+
+
+def test_only_training_has_a_held_out_curve(sessions: sessionmaker[Session]) -> None:
+    config = EvaluateConfig()
+    with transaction(sessions) as session:
+        row = runs.create_run(session, config=config, kind="evaluate", name="an evaluation")
+        claimed = runs.claim(session, run_id=row.id, worker="w1", lease_seconds=60)
+    assert claimed is not None
+    attempt = Attempt(sessions, claimed)
+    attempt.record(score(1, "policy", 0.5))
+    assert attempt.metrics() == {}
+
+
+def test_the_remaining_time_counts_what_comes_between_the_steps(attempt: Attempt) -> None:
+    attempt.record(step(1))
+    assert attempt.run().seconds_per_step == 2.0, "nothing else is known after one step"
+    attempt.age_events(30)
+    attempt.record(step(2))
+    assert attempt.run().seconds_per_step == pytest.approx(30, abs=1)
+    attempt.age_events(50)
+    attempt.record(step(3))
+    assert attempt.run().eta_seconds == pytest.approx(7 * 40, abs=10)
+
+
+def test_the_time_between_two_attempts_slows_nothing_down(
+    attempt: Attempt, expire_lease: Callable[[UUID], None]
+) -> None:
+    for number in (1, 2):
+        attempt.record(step(number))
+        attempt.age_events(10)
+    attempt.age_events(9000)
+    expire_lease(attempt.row.id)
+    with transaction(attempt.sessions) as session:
+        again = runs.claim(session, run_id=attempt.row.id, worker="w2", lease_seconds=60)
+    assert again is not None
+    successor = Attempt(attempt.sessions, again)
+    successor.record(step(3))
+    assert successor.run().seconds_per_step == pytest.approx(10, abs=1)
 
 
 def test_probe_pictures_stand_beside_the_steps_own_groups(attempt: Attempt, make_group: MakeGroup) -> None:

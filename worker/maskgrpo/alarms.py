@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from backend.schemas.algorithm import LearningRateSchedule, MaskGRPOConfig, StepSelection, TransitionDefinition
+from backend.schemas.algorithm import TransitionDefinition
 from backend.schemas.config import TrainConfig
+from backend.schemas.effects import settings_without_effect
 from worker.maskgrpo.advantage import group_std
 from worker.maskgrpo.collection import Collection
 from worker.maskgrpo.update import PassReport
@@ -26,7 +27,7 @@ def settings_alarms(config: TrainConfig) -> list[Alarm]:
     """What is odd about the settings themselves; raised once, with the first step."""
     alarms = [
         Alarm("setting_without_effect", "warning", message, "Change the one or the other, or leave it at its default.")
-        for message in _settings_without_effect(config)
+        for message in settings_without_effect(config)
     ]
     if config.grpo.transition is TransitionDefinition.CANDIDATE_1 and config.sampling.temperature > 0:
         message = (
@@ -113,24 +114,3 @@ def _not_a_number(what: str) -> Alarm:
     message = f"A value of {what} is not a finite number. The update was skipped and the policy is as it was before."
     cure = "Resume from the last checkpoint with a lower learning rate; if it comes back, look at the policy's weights."
     return Alarm("not_a_number", "error", message, cure)
-
-
-def _settings_without_effect(config: TrainConfig) -> list[str]:
-    """Sentences on settings that differ from their defaults and cannot do anything."""
-    grpo, optimizer, default = config.grpo, config.optimizer, MaskGRPOConfig()
-    sentences = []
-    is_clip_changed = (grpo.clip_low, grpo.clip_high) != (default.clip_low, default.clip_high)
-    if is_clip_changed and grpo.num_epochs == 1:
-        sentences.append("The clip bounds have no effect with one epoch a rollout: the ratio is then always 1.")
-    if grpo.step_selection is StepSelection.ALL and grpo.num_selected_steps != default.num_selected_steps:
-        sentences.append("grpo.num_selected_steps has no effect: all unmasking steps are in the loss.")
-    if not grpo.filter.is_enabled and grpo.filter.max_tries != default.filter.max_tries:
-        sentences.append("grpo.filter.max_tries has no effect: the sample filter is off.")
-    is_decay_set = optimizer.decay_steps is not None or optimizer.final_fraction != 0
-    if optimizer.schedule is LearningRateSchedule.CONSTANT and is_decay_set:
-        sentences.append("The decay steps and the final rate have no effect: the schedule is constant.")
-    if optimizer.num_warmup_steps >= config.num_steps > 1:
-        sentences.append("The warm-up is as long as the run, so the peak learning rate is hardly reached.")
-    if config.sampling.num_unmasking_steps == 1 and config.sampling.temperature > 0:
-        sentences.append("sampling.temperature has no effect: a single unmasking step keeps every draw.")
-    return sentences

@@ -5,16 +5,20 @@ from backend.runs.repository.attempts import (
     append_event,
     claim,
     clear_requests,
-    delete_after_step,
     finish,
     lose,
-    record_start,
-    record_step,
     release,
     renew_lease,
     requeue_lost,
 )
 from backend.runs.repository.idempotency import keep_answer, take_key
+from backend.runs.repository.progress import (
+    delete_after_step,
+    is_new_checkpoint,
+    record_scores,
+    record_start,
+    record_step,
+)
 from backend.runs.repository.queue import create_run, list_unsent, mark_sent
 from backend.runs.repository.reads import (
     count_by_status,
@@ -47,6 +51,7 @@ __all__ = [
     "finish",
     "get_run",
     "heads_of",
+    "is_new_checkpoint",
     "keep_answer",
     "list_checkpoints",
     "list_events",
@@ -56,6 +61,7 @@ __all__ = [
     "lock_run",
     "lose",
     "mark_sent",
+    "record_scores",
     "record_start",
     "record_step",
     "release",

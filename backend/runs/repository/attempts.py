@@ -1,4 +1,4 @@
-"""What a worker's attempt may do: claim, hold, tell events, record steps, end; and what becomes of lost attempts.
+"""What a worker's attempt may do: claim, hold, tell events, end; and what becomes of lost attempts.
 
 An attempt's write is fenced: it raises LeaseLostError unless the run is running under that very attempt, and it holds
 the run's row until the commit, so whatever else the same transaction writes for the run is fenced as well.
@@ -6,15 +6,14 @@ the run's row until the commit, so whatever else the same transaction writes for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.models import CheckpointRow, GroupRow, MetricRow, RunRow
+from backend.models import RunRow
 from backend.runs.repository.rows import Body, insert_event, set_fenced, set_values, stop_run, tell_status
 from backend.schemas.run import RequestFlags, RunStatus
 
@@ -55,46 +54,6 @@ def append_event(session: Session, *, run_id: UUID, attempt: int, body: Body) ->
     return row.num_events
 
 
-def record_start(session: Session, *, run_id: UUID, attempt: int, from_step: int, num_steps: int) -> None:
-    """Sets the run back to the step from which an attempt goes on, and removes what a lost one recorded after it."""
-    set_fenced(session, run_id, attempt, step=from_step, num_steps=num_steps)
-    delete_after_step(session, run_id=run_id, step=from_step)
-
-
-def record_step(
-    session: Session,
-    *,
-    run_id: UUID,
-    attempt: int,
-    step: int,
-    num_steps: int,
-    metrics: Mapping[str, float | None],
-    seconds: float,
-) -> None:
-    """One finished step: its metrics, the run's progress, and its pace as a moving average."""
-    pace = func.coalesce(RunRow.seconds_per_step * 0.8 + seconds * 0.2, seconds)
-    set_fenced(
-        session,
-        run_id,
-        attempt,
-        step=step,
-        num_steps=num_steps,
-        latest_metrics=dict(metrics),
-        seconds_per_step=pace,
-        # The count of lost attempts starts anew only with a step that no attempt has reached before.
-        num_lost=case((RunRow.best_step < step, 0), else_=RunRow.num_lost),
-        best_step=func.greatest(RunRow.best_step, step),
-    )
-    session.execute(delete(MetricRow).where(MetricRow.run_id == run_id, MetricRow.step == step))
-    session.execute(insert(MetricRow).values(run_id=run_id, step=step, values=dict(metrics)))
-
-
-def delete_after_step(session: Session, *, run_id: UUID, step: int) -> None:
-    """Removes metrics, groups with their samples, and checkpoints of later steps: the next attempt makes them again."""
-    for table in (MetricRow, GroupRow, CheckpointRow):
-        session.execute(delete(table).where(table.run_id == run_id, table.step > step))
-
-
 def clear_requests(
     session: Session, *, run_id: UUID, attempt: int, is_save: bool = False, is_sample: bool = False
 ) -> None:
@@ -110,11 +69,16 @@ def clear_requests(
 def finish(
     session: Session, *, run_id: UUID, attempt: int, status: RunStatus, error: str | None = None, reason: str = ""
 ) -> RunRow:
-    """Ends an attempt: the run is paused or has reached a final state. A cancel that came meanwhile beats a pause."""
+    """Ends an attempt: the run is paused or has reached a final state.
+
+    A cancel that came meanwhile beats a pause, and a pause that a person took back meanwhile queues the run again.
+    """
     assert status.is_terminal or status is RunStatus.PAUSED, status
     row = set_fenced(session, run_id, attempt)
     if status is RunStatus.PAUSED and row.is_cancel_requested:
         status = RunStatus.CANCELLED
+    elif status is RunStatus.PAUSED and not row.is_pause_requested:
+        return _queue_again(session, run_id, "resumed while it paused")
     return stop_run(session, run_id, status, reason=reason or error or "", error=error)
 
 
@@ -125,8 +89,7 @@ def release(session: Session, *, run_id: UUID, attempt: int, reason: str) -> Run
         return stop_run(session, run_id, RunStatus.CANCELLED, reason=reason)
     if row.is_pause_requested:
         return stop_run(session, run_id, RunStatus.PAUSED, reason=reason)
-    set_values(session, run_id, status=RunStatus.QUEUED.value, lease_expires_at=None, worker=None, sent_at=None)
-    return tell_status(session, run_id, RunStatus.QUEUED, reason)
+    return _queue_again(session, run_id, reason)
 
 
 def lose(session: Session, *, run_id: UUID, attempt: int) -> RunRow:
@@ -165,5 +128,9 @@ def _lose(session: Session, row: RunRow) -> RunRow:
         return stop_run(session, row.id, RunStatus.FAILED, reason=what, error=error)
     if row.is_pause_requested:
         return stop_run(session, row.id, RunStatus.PAUSED, reason=f"{what}; it had been asked to pause")
-    set_values(session, row.id, status=RunStatus.QUEUED.value, lease_expires_at=None, worker=None, sent_at=None)
-    return tell_status(session, row.id, RunStatus.QUEUED, what)
+    return _queue_again(session, row.id, what)
+
+
+def _queue_again(session: Session, run_id: UUID, reason: str) -> RunRow:
+    set_values(session, run_id, status=RunStatus.QUEUED.value, lease_expires_at=None, worker=None, sent_at=None)
+    return tell_status(session, run_id, RunStatus.QUEUED, reason)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 
 from backend.models import CheckpointRow, EventRow, MetricRow, RunRow
@@ -52,10 +53,15 @@ def heads_of(session: Session, *, run_ids: Collection[UUID]) -> dict[UUID, int]:
 
 
 def list_metrics(
-    session: Session, *, run_id: UUID, after_step: int, max_points: int
+    session: Session, *, run_id: UUID, after_step: int, max_points: int, keys: Collection[str] = ()
 ) -> tuple[Sequence[tuple[int, dict[str, Any]]], bool]:
-    """Steps after `after_step`, thinned evenly to `max_points` with the newest kept, and whether any is missing."""
-    is_asked = (MetricRow.run_id == run_id, MetricRow.step > after_step)
+    """Steps after `after_step`, thinned evenly to `max_points` with the newest kept, and whether any is missing.
+
+    With `keys` only the steps that have one of them: what is measured every tenth step is then thinned by itself.
+    """
+    is_asked = [MetricRow.run_id == run_id, MetricRow.step > after_step]
+    if keys:
+        is_asked.append(MetricRow.values.has_any(array(keys)))
     num_steps = session.scalar(select(func.count()).select_from(MetricRow).where(*is_asked)) or 0
     stride = math.ceil(num_steps / max_points) or 1
     # Counted back from the newest step, so that the last point of a curve is always the truth of now.

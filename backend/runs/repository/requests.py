@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from backend.errors import ConflictError
 from backend.models import RunRow
 from backend.runs.repository.rows import lock_run, set_values, stop_run, tell_status
+from backend.schemas.config import RunKind
 from backend.schemas.run import RunStatus
 
 
@@ -49,17 +50,30 @@ def resume(session: Session, *, run_id: UUID) -> RunRow:
 
 
 def request_save(session: Session, *, run_id: UUID) -> RunRow:
-    """Asks for a checkpoint after the step in hand; a finished run stays as it is."""
+    """Asks for a checkpoint after the step in hand; a finished run stays as it is.
+
+    Raises:
+        ConflictError: when the run is paused, or of a kind that writes no checkpoints.
+    """
     return _request_of_live(session, run_id, "is_save_requested", "its last checkpoint was written when it paused")
 
 
 def request_sample(session: Session, *, run_id: UUID) -> RunRow:
-    """Asks for pictures of the policy after the step in hand; a finished run stays as it is."""
+    """Asks for pictures of the policy after the step in hand; a finished run stays as it is.
+
+    Raises:
+        ConflictError: when the run is paused, or of a kind whose policy does not change.
+    """
     return _request_of_live(session, run_id, "is_sample_requested", "resume it first")
 
 
 def _request_of_live(session: Session, run_id: UUID, flag: str, cure: str) -> RunRow:
     row = lock_run(session, run_id=run_id)
+    if row.kind not in (RunKind.TRAIN, RunKind.PRETRAIN):
+        raise ConflictError(
+            f"run {run_id} is of kind {row.kind}: its policy does not change, so there is no checkpoint to write and "
+            "nothing new to sample; only train and pretrain runs can be asked for that"
+        )
     if row.run_status.is_terminal:
         return row
     if row.status == RunStatus.PAUSED:

@@ -1,0 +1,73 @@
+"""Settings that differ from their defaults and cannot do anything: one list for the preview and for the alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backend.schemas.algorithm import (
+    LearningRateSchedule,
+    MaskGRPOConfig,
+    OptimizerConfig,
+    SamplingConfig,
+    StepSelection,
+)
+from backend.schemas.config import EvaluateConfig, PolicyConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+
+
+def settings_without_effect(config: RunConfig) -> Iterator[str]:
+    """Sentences for a person, each naming the setting and why it does nothing."""
+    if isinstance(config, TrainConfig):
+        yield from _of_objective(config.grpo)
+        yield from _of_optimizer(config.optimizer, config.num_steps)
+    if isinstance(config, TrainConfig | SampleConfig) and config.prompts.texts and config.prompts.tasks:
+        yield "prompts.tasks has no effect beside prompts.texts: the own prompts are used as they are."
+    default = SampleConfig.model_fields["num_prompts"].default
+    if isinstance(config, SampleConfig) and config.prompts.texts and config.num_prompts != default:
+        yield "num_prompts has no effect beside prompts.texts: all of the own prompts are used."
+    if isinstance(config, PretrainConfig):
+        yield from _of_pretraining(config.policy)
+    for name, sampling in samplings_of(config).items():
+        yield from _of_sampling(name, sampling)
+
+
+def samplings_of(config: RunConfig) -> dict[str, SamplingConfig]:
+    """The ways of sampling that a configuration has, by the setting's name."""
+    found: dict[str, SamplingConfig] = {}
+    if isinstance(config, TrainConfig | SampleConfig | EvaluateConfig):
+        found["sampling"] = config.sampling
+    if isinstance(config, TrainConfig | PretrainConfig):
+        found["evaluation_sampling"] = config.evaluation_sampling
+    return found
+
+
+def _of_objective(grpo: MaskGRPOConfig) -> Iterator[str]:
+    default = MaskGRPOConfig()
+    is_clip_changed = (grpo.clip_low, grpo.clip_high) != (default.clip_low, default.clip_high)
+    if is_clip_changed and grpo.num_epochs == 1:
+        yield "grpo.clip_low and clip_high have no effect with one epoch a rollout: the ratio is then always 1."
+    if grpo.step_selection is StepSelection.ALL and grpo.num_selected_steps != default.num_selected_steps:
+        yield "grpo.num_selected_steps has no effect while grpo.step_selection is all: every step is in the loss."
+    if not grpo.filter.is_enabled:
+        for name in ("percentile", "history_size", "max_tries"):
+            if getattr(grpo.filter, name) != getattr(default.filter, name):
+                yield f"grpo.filter.{name} has no effect: the sample filter is off."
+
+
+def _of_optimizer(optimizer: OptimizerConfig, num_steps: int) -> Iterator[str]:
+    is_decay_set = optimizer.decay_steps is not None or optimizer.final_fraction != 0
+    if optimizer.schedule is LearningRateSchedule.CONSTANT and is_decay_set:
+        yield "optimizer.decay_steps and final_fraction have no effect while optimizer.schedule is constant."
+    if optimizer.num_warmup_steps >= num_steps > 1:
+        yield "optimizer.num_warmup_steps is as long as the run, so the peak learning rate is hardly reached."
+
+
+def _of_sampling(name: str, sampling: SamplingConfig) -> Iterator[str]:
+    if sampling.num_unmasking_steps == 1 and sampling.temperature > 0:
+        yield f"{name}.temperature has no effect: a single unmasking step keeps every draw."
+
+
+def _of_pretraining(policy: PolicyConfig) -> Iterator[str]:
+    if policy.source != PolicyConfig().source:
+        yield "policy.source has no effect: pretraining makes a policy from nothing."
+    if policy.device == "cuda":
+        yield "policy.device has no effect: pretraining works on the CPU."
