@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ _NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+log = logging.getLogger(__name__)
 
 
 class Row(DeclarativeBase):
@@ -89,7 +93,11 @@ def build_sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 def after_commit(session: Session, action: Callable[[Session], None]) -> None:
-    """Has `action` done once the transaction is committed, in a transaction of its own; a rollback drops it."""
+    """Has `action` done once the transaction is committed, in a transaction of its own; a rollback drops it.
+
+    What is committed stands, so an action that fails is logged and fails nobody: whatever must happen needs somebody
+    who looks again.
+    """
     session.info.setdefault(_ACTIONS, []).append(action)
 
 
@@ -100,5 +108,9 @@ def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
         with session.begin():
             yield session
         for action in session.info.pop(_ACTIONS, []):
-            with session.begin():
-                action(session)
+            try:
+                with session.begin():
+                    action(session)
+            except Exception:
+                # Broad, since an answer of "nothing was changed" would be untrue whatever went wrong.
+                log.exception("an action after a commit failed")

@@ -74,7 +74,7 @@ def decode_cursor(cursor: str | None, *kinds: Any) -> tuple[Any, ...] | None:
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return tuple(kind(part) for kind, part in zip(kinds, place, strict=True))
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
         problem = FieldProblem(pointer="/query/after", message="no cursor of this list")
         raise MalformedError("`after` is no cursor of this list: take it from `next_cursor`", (problem,)) from error
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.websockets import WebSocketDisconnect
 
 from backend.app import create_app, openapi_text
 from backend.middleware import MAX_BODY_BYTES
@@ -22,6 +23,15 @@ from backend.settings import Settings
 
 RUNS = "/api/v1/runs"
 TRAIN: dict[str, Any] = {"config": {"kind": "train"}}
+FOREIGN_ORIGINS = [
+    "http://evil.example",
+    "null",
+    "http://testserver:81",
+    "http://testserver.evil",
+    "http://[",
+    "http://[bad]",
+    "",
+]
 CONTRACT = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 
 
@@ -96,11 +106,29 @@ def test_an_own_host_is_answered_on_any_port(api: TestClient, host: str) -> None
     assert api.get(RUNS, headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://testserver:81", "http://testserver.evil"])
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 def test_a_foreign_page_cannot_write(api: TestClient, origin: str) -> None:
     response = api.post(RUNS, json=TRAIN, headers={"Origin": origin})
     assert (response.status_code, response.json()["code"]) == (403, "forbidden")
     assert api.get(RUNS).json()["data"] == []
+
+
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
+def test_a_foreign_page_cannot_read(api: TestClient, origin: str) -> None:
+    for path in (RUNS, "/api/v1/version", "/metrics"):
+        response = api.get(path, headers={"Origin": origin})
+        assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+
+
+def test_a_foreign_page_cannot_open_a_websocket(api: TestClient) -> None:
+    page = api.websocket_connect("/api/v1/runs", headers={"Origin": "http://evil.example"})
+    with pytest.raises(WebSocketDisconnect) as refused, page:
+        pass
+    assert refused.value.code == 1008
+
+
+def test_the_own_pages_can_read(api: TestClient) -> None:
+    assert api.get(RUNS, headers={"Origin": "http://testserver"}).status_code == 200
 
 
 def test_the_own_pages_can_write(api: TestClient) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 import migrations
 from backend.db import Row, after_commit, psycopg_url, serialize_json, transaction
+from backend.models import RunRow
+from backend.runs import repository as runs
 from backend.settings import Settings
 
 Sessions = sessionmaker[Session]
@@ -79,3 +83,22 @@ def test_what_waits_for_a_commit_is_dropped_by_a_rollback(sessions: Sessions) ->
         after_commit(session, lambda _: done.append("rolled back"))
         raise RuntimeError("stop")
     assert done == ["committed"]
+
+
+def test_an_action_that_fails_after_the_commit_takes_nothing_back(
+    sessions: Sessions, make_run: Callable[..., RunRow], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id, done = make_run().id, []
+
+    def fail(session: Session) -> None:
+        session.execute(text("UPDATE run SET name = 'undone'"))
+        raise OperationalError("UPDATE", None, Exception("away"))
+
+    with transaction(sessions) as session:
+        session.execute(text("UPDATE run SET name = 'kept'"))
+        after_commit(session, fail)
+        after_commit(session, lambda session: done.append(session.scalar(text("SELECT name FROM run"))))
+    assert done == ["kept"]
+    assert "an action after a commit failed" in caplog.text
+    with transaction(sessions) as session:
+        assert runs.get_run(session, run_id=run_id).name == "kept"

@@ -203,9 +203,7 @@ def test_stop_kills_a_service_that_ignores_sigterm(tmp_path: Path, log: Log) -> 
     supervisor.start(Service("stubborn", (sys.executable, "-c", stubborn), dict(os.environ), stop_steps=steps))
     watch_until(supervisor, lambda: log.has("up"))
     [entry] = Ledger(tmp_path / "processes.json").leftovers()
-    started = time.monotonic()
     supervisor.stop()
-    assert time.monotonic() - started < 3
     assert entry[0].find() is None
 
 

@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend import queue
@@ -78,6 +79,19 @@ def test_a_broker_that_is_down_loses_no_run(
     assert broker() == []
     with transaction(sessions) as session:
         assert runs.list_unsent(session, resend_seconds=0) == [UUID(run_id)]
+
+
+def test_a_database_that_breaks_after_the_commit_does_not_deny_the_run(
+    api: TestClient, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(session: Session, *, run_id: UUID) -> None:
+        raise OperationalError("UPDATE", None, Exception("away"))
+
+    monkeypatch.setattr(runs, "mark_sent", fail)
+    response = api.post(RUNS, json=TRAIN)
+    assert response.status_code == 201
+    with transaction(sessions) as session:
+        assert runs.list_unsent(session) == [UUID(response.json()["id"])], "the watch sends it again"
 
 
 def test_the_same_key_and_body_give_the_same_run(api: TestClient, broker: Read) -> None:
