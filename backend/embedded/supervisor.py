@@ -64,7 +64,7 @@ class Supervisor:
 
     def __init__(self, ledger: Ledger, show: Callable[[str, str], None]) -> None:
         self._ledger = ledger
-        self._show = show
+        self._show_to_people = show
         self._selector = selectors.DefaultSelector()
         self._children: list[_Child] = []
         self.is_stop_requested = False
@@ -131,6 +131,11 @@ class Supervisor:
                 self._stop_child(child)
         self._children.clear()
         self._ledger.clear()
+
+    def _show(self, name: str, line: str) -> None:
+        # A terminal that was closed, or a pipe that nobody reads, must not keep the services from being stopped.
+        with contextlib.suppress(OSError):
+            self._show_to_people(name, line)
 
     def _look_after(self, child: _Child) -> None:
         if child.process is not None and child.process.poll() is not None:

@@ -207,6 +207,18 @@ def test_stop_kills_a_service_that_ignores_sigterm(tmp_path: Path, log: Log) -> 
     assert entry[0].find() is None
 
 
+def test_a_closed_terminal_does_not_keep_services_from_being_stopped(tmp_path: Path) -> None:
+    def show(name: str, line: str) -> None:
+        raise OSError(f"{name}: nobody reads {line}")
+
+    supervisor = Supervisor(Ledger(tmp_path / "processes.json"), show)
+    supervisor.start(Service("sleeper", SLEEPER, dict(os.environ)))
+    [(entry, _)] = Ledger(tmp_path / "processes.json").leftovers()
+    supervisor.look(0.2)
+    supervisor.stop()
+    assert entry.find() is None
+
+
 def test_leftovers_of_a_crashed_start_are_ended(tmp_path: Path, log: Log) -> None:
     orphan = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)
     Ledger(tmp_path / "processes.json").add(ProcessIdentity.of("web", orphan.pid))
