@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from backend.client import StudioClient
 from backend.schemas.config import run_config_adapter
@@ -44,6 +44,9 @@ SMALL_TRAINING = {
     "evaluation_sampling": {"num_unmasking_steps": 4},
     "probe": {"num_prompts": 0},
 }
+# Two cores are shared with a worker that trains: what is instant on a quiet machine may take a while.
+PATIENCE_MS = 45_000
+expect.set_options(timeout=PATIENCE_MS)
 OpenPage = Callable[..., Page]
 
 
@@ -73,7 +76,7 @@ def studio() -> Iterator[str]:
 
 
 def _wait_for_pages(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
@@ -82,7 +85,7 @@ def _wait_for_pages(address: str, process: subprocess.Popen[bytes], log: Path) -
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    raise AssertionError(f"no pages at {address} within 120 s:\n{log.read_text()}")
+    raise AssertionError(f"no pages at {address} within 240 s:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +131,7 @@ def open_page(browser: Browser, studio: str) -> Iterator[OpenPage]:
     def open_page(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
         size = {"width": width, "height": height}
         context = browser.new_context(base_url=studio, viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         watch(page)

@@ -1,6 +1,6 @@
 // The studio's REST API and its event streams, as the pages use them.
 
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(problem) {
     super(problem.detail ?? problem.title ?? "The studio gave no reason.");
     this.title = problem.title;
@@ -18,15 +18,25 @@ async function call(method, path, body) {
   let response;
   try {
     response = await fetch(ROOT + path, {
-      method, headers: body === undefined ? {} : { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body),
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
-    throw new ApiError({ title: "The studio does not answer", detail: "Is it still running? Start it again with: make up", status: 0 });
+    throw new ApiError({
+      title: "The studio does not answer",
+      detail: "Is it still running? Start it again with: make up",
+      status: 0,
+    });
   }
   const text = await response.text();
   if (!response.ok) {
     let problem = { title: `Error ${response.status}`, detail: text.slice(0, 300), status: response.status };
-    try { problem = JSON.parse(text); } catch { /* Not JSON: the plain text is all there is to show. */ }
+    try {
+      problem = JSON.parse(text);
+    } catch {
+      /* Not JSON: the plain text is all there is to show. */
+    }
     throw new ApiError(problem);
   }
   return text === "" ? null : (response.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;
@@ -57,10 +67,22 @@ export function query(path, parameters) {
  * again at the last event seen. `onEvent(event)`, `onState("live" | "lost" | "ended")`. Returns a function that stops.
  */
 export function follow(run_id, after, onEvent, onState = () => {}) {
-  let last = after, source = null, isStopped = false, wait = 1000, timer = 0;
+  let last = after,
+    source = null,
+    isStopped = false,
+    wait = 1000,
+    timer = 0;
 
-  const close = () => { source?.close(); source = null; clearTimeout(timer); };
-  const stop = () => { isStopped = true; close(); document.removeEventListener("visibilitychange", toggle); };
+  const close = () => {
+    source?.close();
+    source = null;
+    clearTimeout(timer);
+  };
+  const stop = () => {
+    isStopped = true;
+    close();
+    document.removeEventListener("visibilitychange", toggle);
+  };
   const take = (message) => {
     const event = JSON.parse(message.data);
     if (event.seq <= last) return;
@@ -71,10 +93,14 @@ export function follow(run_id, after, onEvent, onState = () => {}) {
       stop();
     }
   };
-  // The browser gives up on a refused stream: either the run is over and all is told, or the studio is away for a while.
+  // The browser gives up on a refused stream: the run is over and all is told, or the studio is away for a while.
   const again = async () => {
     const run = await get(`/runs/${run_id}`).catch(() => null);
-    if (run && FINAL.includes(run.status) && last >= run.num_events) { onState("ended"); stop(); return; }
+    if (run && FINAL.includes(run.status) && last >= run.num_events) {
+      onState("ended");
+      stop();
+      return;
+    }
     if (!run) onState("lost");
     timer = setTimeout(open, wait);
     wait = Math.min(wait * 2, 30000);
@@ -82,7 +108,10 @@ export function follow(run_id, after, onEvent, onState = () => {}) {
   const open = () => {
     if (isStopped || source || document.hidden) return;
     source = new EventSource(`${ROOT}/runs/${run_id}/events/stream?after=${last}`);
-    source.onopen = () => { wait = 1000; onState("live"); };
+    source.onopen = () => {
+      wait = 1000;
+      onState("live");
+    };
     source.onmessage = take;
     source.onerror = () => {
       if (isStopped) return;

@@ -14,35 +14,67 @@ export function rewardColour(name) {
 
 const PURPOSES = { probe: "held-out probe", sample_now: "sample now" };
 
-export function tile(sample, { isCurrent = false } = {}) {
-  const advantage = sample.advantage, kind = advantage > 0 ? "u-up" : advantage < 0 ? "u-down" : "u-muted";
+function tile(sample, { isCurrent = false } = {}) {
+  const advantage = sample.advantage,
+    kind = advantage > 0 ? "u-up" : advantage < 0 ? "u-down" : "u-muted";
   const parts = Object.entries(sample.reward_breakdown);
   const words = parts.map(([name, value]) => `${name} ${figure(value)}`).join(", ");
-  return h("a", { class: "u-tile", href: `/sample?id=${sample.id}`, "aria-current": isCurrent ? "true" : null,
-    title: `reward ${figure(sample.reward)}${words ? ` = ${words}` : ""}\nseed ${sample.seed}` },
+  return h(
+    "a",
+    {
+      class: "u-tile",
+      href: `/sample?id=${sample.id}`,
+      "aria-current": isCurrent ? "true" : null,
+      title: `reward ${figure(sample.reward)}${words ? ` = ${words}` : ""}\nseed ${sample.seed}`,
+    },
     h("img", { src: sample.image_url, alt: sample.prompt, loading: "lazy", width: 80, height: 80 }),
-    h("span", { class: "figures" }, h("span", { class: "u-muted" }, sample.reward === null ? "–" : String(Number(sample.reward.toPrecision(2)))),
-      advantage === null ? null : h("span", { class: kind, title: "advantage" }, signed(Number(advantage.toFixed(2))))),
-    parts.length > 1 ? h("span", { class: "parts", "aria-hidden": "true" }, ...parts.map(([name, value]) =>
-      h("i", { style: `--key:${rewardColour(name)};--share:${Math.min(Math.max(value ?? 0, 0), 1)}` }))) : null);
+    h(
+      "span",
+      { class: "figures" },
+      h("span", { class: "u-muted" }, sample.reward === null ? "–" : String(Number(sample.reward.toPrecision(2)))),
+      advantage === null ? null : h("span", { class: kind, title: "advantage" }, signed(Number(advantage.toFixed(2)))),
+    ),
+    parts.length > 1
+      ? h(
+          "span",
+          { class: "parts", "aria-hidden": "true" },
+          ...parts.map(([name, value]) =>
+            h("i", { style: `--key:${rewardColour(name)};--share:${Math.min(Math.max(value ?? 0, 0), 1)}` }),
+          ),
+        )
+      : null,
+  );
 }
 
 export function groupRow(group, { currentId = null } = {}) {
   const facts = [`mean ${figure(group.mean_reward)}`, `spread ${figure(group.reward_std)}`];
   if (group.num_tries > 1) facts.push(`${group.num_tries} tries`);
   const note = group.is_kept ? null : h("span", { class: "u-tag" }, `filtered: ${group.reason}`);
-  return h("article", { class: `u-group${group.is_kept ? "" : " dropped"}`, "aria-label": group.prompt },
-    h("div", { class: "u-group-head" }, h("span", { class: "prompt" }, `“${group.prompt}”`),
+  return h(
+    "article",
+    { class: `u-group${group.is_kept ? "" : " dropped"}`, "aria-label": group.prompt },
+    h(
+      "div",
+      { class: "u-group-head" },
+      h("span", { class: "prompt" }, `“${group.prompt}”`),
       h("span", { class: "u-small u-muted" }, facts.join(" · ")),
       group.purpose in PURPOSES ? h("span", { class: "u-tag" }, PURPOSES[group.purpose]) : null,
       group.task ? h("span", { class: "u-tag" }, group.task.replaceAll("_", " ")) : null,
-      group.policy === "base" ? h("span", { class: "u-tag" }, "base policy") : null, note),
-    h("div", { class: "u-tiles" }, ...group.samples.map((sample) => tile(sample, { isCurrent: sample.id === currentId }))));
+      group.policy === "base" ? h("span", { class: "u-tag" }, "base policy") : null,
+      note,
+    ),
+    h(
+      "div",
+      { class: "u-tiles" },
+      ...group.samples.map((sample) => tile(sample, { isCurrent: sample.id === currentId })),
+    ),
+  );
 }
 
 /** Groups one under the other; those of a single picture stand side by side under what they were made for. */
 export function groupRows(groups) {
-  const many = groups.filter((group) => group.samples.length > 1), walls = new Map();
+  const many = groups.filter((group) => group.samples.length > 1),
+    walls = new Map();
   for (const group of groups.filter((item) => item.samples.length === 1)) {
     const title = `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`;
     walls.set(title, [...(walls.get(title) ?? []), group]);
@@ -51,13 +83,33 @@ export function groupRows(groups) {
 }
 
 function wall(title, groups) {
-  const figures = groups.map((group) => h("figure", { class: "u-single" }, tile(group.samples[0]), h("figcaption", { class: "u-small u-muted" }, group.prompt)));
-  return h("section", { class: "u-group" }, h("div", { class: "u-group-head" }, h("h2", {}, title)), h("div", { class: "u-tiles" }, ...figures));
+  const figures = groups.map((group) =>
+    h(
+      "figure",
+      { class: "u-single" },
+      tile(group.samples[0]),
+      h("figcaption", { class: "u-small u-muted" }, group.prompt),
+    ),
+  );
+  return h(
+    "section",
+    { class: "u-group" },
+    h("div", { class: "u-group-head" }, h("h2", {}, title)),
+    h("div", { class: "u-tiles" }, ...figures),
+  );
 }
 
 /** The key to the small bars under the pictures. */
 export function rewardKey(groups) {
-  const names = [...new Set(groups.flatMap((group) => group.samples.flatMap((sample) => Object.keys(sample.reward_breakdown))))];
+  const names = [
+    ...new Set(groups.flatMap((group) => group.samples.flatMap((sample) => Object.keys(sample.reward_breakdown)))),
+  ];
   if (names.length < 2) return null;
-  return h("div", { class: "u-legend" }, ...names.map((name) => h("span", { class: "key", style: `--key:${rewardColour(name)}` }, name.replaceAll("_", " "))));
+  return h(
+    "div",
+    { class: "u-legend" },
+    ...names.map((name) =>
+      h("span", { class: "key", style: `--key:${rewardColour(name)}` }, name.replaceAll("_", " ")),
+    ),
+  );
 }

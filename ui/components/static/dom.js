@@ -36,7 +36,8 @@ export function when(time) {
 }
 
 setInterval(() => {
-  for (const element of document.querySelectorAll(".u-part time[datetime]")) element.textContent = ago(element.dateTime);
+  for (const element of document.querySelectorAll(".u-part time[datetime]"))
+    element.textContent = ago(element.dateTime);
 }, 15000);
 
 export function identifier(id) {
@@ -44,7 +45,9 @@ export function identifier(id) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(id);
     button.textContent = "copied";
-    setTimeout(() => { button.textContent = shortId(id); }, 1200);
+    setTimeout(() => {
+      button.textContent = shortId(id);
+    }, 1200);
   });
   return button;
 }
@@ -61,8 +64,15 @@ export function empty(title, text, ...actions) {
 export function failure(error, retry = null) {
   const id = error.requestId ? h("p", { class: "u-small u-muted" }, `Request ${error.requestId}`) : null;
   const again = retry ? h("button", { class: "u-btn", type: "button", onclick: retry }, "Try again") : null;
-  return h("div", { class: "u-note u-error", role: "alert" }, h("strong", {}, error.title ?? "Something went wrong"),
-    h("p", {}, error.message), ...(error.problems ?? []).map((item) => h("p", {}, `${item.pointer}: ${item.message}`)), id, again);
+  return h(
+    "div",
+    { class: "u-note u-error", role: "alert" },
+    h("strong", {}, error.title ?? "Something went wrong"),
+    h("p", {}, error.message),
+    ...(error.problems ?? []).map((item) => h("p", {}, `${item.pointer}: ${item.message}`)),
+    id,
+    again,
+  );
 }
 
 /** A button that answers at once, is busy while its promise runs, and says in a toast what failed. */
@@ -71,22 +81,37 @@ export function action(label, run, kind = "") {
   button.addEventListener("click", async () => {
     if (button.dataset.busy) return;
     button.dataset.busy = "1";
-    try { await run(button); } catch (error) { toast(failure(error)); } finally { delete button.dataset.busy; }
+    try {
+      await run(button);
+    } catch (error) {
+      toast(failure(error));
+    } finally {
+      delete button.dataset.busy;
+    }
   });
   return button;
 }
 
 export function toast(content, seconds = 8) {
   let holder = document.querySelector(".u-toasts");
-  if (!holder) document.body.append(holder = h("div", { class: "u-toasts", "aria-live": "polite" }));
+  if (!holder) document.body.append((holder = h("div", { class: "u-toasts", "aria-live": "polite" })));
   const item = typeof content === "string" ? h("div", { class: "u-note" }, content) : content;
   holder.append(item);
   setTimeout(() => item.remove(), seconds * 1000);
 }
 
 export function dialog(title, ...body) {
-  const box = h("dialog", { class: "u-dialog", "aria-label": title }, h("h2", {}, title), ...body,
-    h("form", { method: "dialog", style: "margin-top:16px;text-align:right" }, h("button", { class: "u-btn" }, "Close")));
+  const box = h(
+    "dialog",
+    { class: "u-dialog", "aria-label": title },
+    h("h2", {}, title),
+    ...body,
+    h(
+      "form",
+      { method: "dialog", style: "margin-top:16px;text-align:right" },
+      h("button", { class: "u-btn" }, "Close"),
+    ),
+  );
   box.addEventListener("close", () => box.remove());
   document.body.append(box);
   box.showModal();

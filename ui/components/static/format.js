@@ -31,8 +31,12 @@ export function ago(time, now = Date.now()) {
 export function bytes(count) {
   if (count < 1000) return `${count} B`;
   const units = ["kB", "MB", "GB", "TB"];
-  let value = count, index = -1;
-  while (value >= 1000) { value /= 1000; index += 1; }
+  let value = count,
+    index = -1;
+  while (value >= 1000) {
+    value /= 1000;
+    index += 1;
+  }
   return `${figure(value)} ${units[index]}`;
 }
 

@@ -6,16 +6,36 @@ import { groupRows, rewardKey } from "./board.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, fetchRun, runName } from "./runs_shared.js";
 
-const FILTERS = [["", "All groups"], ["kept", "Kept"], ["dropped", "Filtered"], ["train", "Training"], ["probe", "Held-out probe"], ["sample_now", "Sample now"]];
+const FILTERS = [
+  ["", "All groups"],
+  ["kept", "Kept"],
+  ["dropped", "Filtered"],
+  ["train", "Training"],
+  ["probe", "Held-out probe"],
+  ["sample_now", "Sample now"],
+];
 
 export async function mount(root) {
   const id = query("run");
   titled("Groups");
-  if (!id) return show(root, empty("Groups of which run?", "Open a run and choose its board.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
+  if (!id)
+    return show(
+      root,
+      empty(
+        "Groups of which run?",
+        "Open a run and choose its board.",
+        h("a", { class: "u-btn u-main", href: "/runs" }, "All runs"),
+      ),
+    );
   try {
     const run = await fetchRun(id);
     new GroupsPage(root, run, await storedSteps(run)).start();
-  } catch (error) { show(root, failure(error, () => mount(root))); }
+  } catch (error) {
+    show(
+      root,
+      failure(error, () => mount(root)),
+    );
+  }
 }
 
 async function storedSteps(run) {
@@ -30,18 +50,72 @@ class GroupsPage {
     this.body = h("div", { class: "u-card u-walls" });
     this.at = h("strong", {});
     this.count = h("span", { class: "u-small u-muted" });
-    this.slider = h("input", { class: "u-range", type: "range", min: 0, "aria-label": "training step", oninput: () => { this.step = this.steps[Number(this.slider.value)]; this.load(); } });
-    this.filter = h("select", { class: "u-select", "aria-label": "which groups", onchange: () => this.draw() }, ...FILTERS.map(([value, label]) => h("option", { value }, label)));
+    this.slider = h("input", {
+      class: "u-range",
+      type: "range",
+      min: 0,
+      "aria-label": "training step",
+      oninput: () => {
+        this.step = this.steps[Number(this.slider.value)];
+        this.load();
+      },
+    });
+    this.filter = h(
+      "select",
+      { class: "u-select", "aria-label": "which groups", onchange: () => this.draw() },
+      ...FILTERS.map(([value, label]) => h("option", { value }, label)),
+    );
   }
 
   start() {
-    const { run } = this, button = (label, words, by) => h("button", { class: "u-btn", type: "button", "aria-label": words, title: words, onclick: () => this.move(by) }, label);
+    const { run } = this,
+      button = (label, words, by) =>
+        h(
+          "button",
+          { class: "u-btn", type: "button", "aria-label": words, title: words, onclick: () => this.move(by) },
+          label,
+        );
     titled(`Groups of ${runName(run)}`);
-    show(this.root, h("div", { class: "u-head" }, h("div", {}, h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", h("a", { href: `/run?id=${run.id}` }, runName(run))), h("h1", {}, "Groups")), apiButton()),
-      h("div", { class: "u-row", style: "margin-bottom:16px" }, button("◀", "Previous step (←)", -1), this.slider, button("▶", "Next step (→)", 1), this.at, this.count, h("span", { class: "u-push" }, this.filter)), this.body);
-    keys([["ArrowLeft", "Previous step", () => this.move(-1)], ["ArrowRight", "Next step", () => this.move(1)]]);
+    show(
+      this.root,
+      h(
+        "div",
+        { class: "u-head" },
+        h(
+          "div",
+          {},
+          h(
+            "p",
+            { class: "u-crumb" },
+            h("a", { href: "/runs" }, "Runs"),
+            " / ",
+            h("a", { href: `/run?id=${run.id}` }, runName(run)),
+          ),
+          h("h1", {}, "Groups"),
+        ),
+        apiButton(),
+      ),
+      h(
+        "div",
+        { class: "u-row", style: "margin-bottom:16px" },
+        button("◀", "Previous step (←)", -1),
+        this.slider,
+        button("▶", "Next step (→)", 1),
+        this.at,
+        this.count,
+        h("span", { class: "u-push" }, this.filter),
+      ),
+      this.body,
+    );
+    keys([
+      ["ArrowLeft", "Previous step", () => this.move(-1)],
+      ["ArrowRight", "Next step", () => this.move(1)],
+    ]);
     this.load();
-    if (!TERMINAL.includes(run.status)) follow(run.id, run.num_events, ({ body }) => { if (["step", "samples"].includes(body.type)) this.take(); });
+    if (!TERMINAL.includes(run.status))
+      follow(run.id, run.num_events, ({ body }) => {
+        if (["step", "samples"].includes(body.type)) this.take();
+      });
   }
 
   /** A new step is stored: who looks at the newest one goes along. */
@@ -61,25 +135,53 @@ class GroupsPage {
 
   async load() {
     this.place();
-    if (this.step === undefined) return show(this.body, empty("No groups are stored yet", "Each training step stores its groups: prompt, pictures, rewards, and what was filtered and why."));
+    if (this.step === undefined)
+      return show(
+        this.body,
+        empty(
+          "No groups are stored yet",
+          "Each training step stores its groups: prompt, pictures, rewards, and what was filtered and why.",
+        ),
+      );
     history.replaceState(null, "", `/groups?run=${this.run.id}&step=${this.step}`);
-    apiCalls([{ path: `/runs/${this.run.id}/groups?step=${this.step}` }, { path: `/runs/${this.run.id}/groups/steps` }]);
-    const turn = this.turn += 1;
+    apiCalls([
+      { path: `/runs/${this.run.id}/groups?step=${this.step}` },
+      { path: `/runs/${this.run.id}/groups/steps` },
+    ]);
+    const turn = (this.turn += 1);
     try {
       const groups = await getAll(`/runs/${this.run.id}/groups`, { step: this.step });
       if (turn !== this.turn) return;
       this.groups = groups;
       this.draw();
-    } catch (error) { show(this.body, failure(error, () => this.load())); }
+    } catch (error) {
+      show(
+        this.body,
+        failure(error, () => this.load()),
+      );
+    }
   }
 
   draw() {
-    const wanted = this.filter.value, { groups } = this;
-    const shown = groups.filter((group) => !wanted || (wanted === "kept" ? group.is_kept : wanted === "dropped" ? !group.is_kept : group.purpose === wanted));
-    const trained = groups.filter((group) => group.purpose === "train"), kept = trained.filter((group) => group.is_kept).length, legend = rewardKey(groups);
-    this.count.textContent = trained.length ? `${plural(trained.length, "group")}, ${kept} kept, ${trained.length - kept} filtered` : plural(groups.length, "group");
-    show(this.body, legend ? h("div", { style: "margin-bottom:16px" }, legend) : null, ...groupRows(shown),
-      shown.length ? null : empty("No such group at this step", "Choose all groups to see the rest."));
+    const wanted = this.filter.value,
+      { groups } = this;
+    const shown = groups.filter(
+      (group) =>
+        !wanted ||
+        (wanted === "kept" ? group.is_kept : wanted === "dropped" ? !group.is_kept : group.purpose === wanted),
+    );
+    const trained = groups.filter((group) => group.purpose === "train"),
+      kept = trained.filter((group) => group.is_kept).length,
+      legend = rewardKey(groups);
+    this.count.textContent = trained.length
+      ? `${plural(trained.length, "group")}, ${kept} kept, ${trained.length - kept} filtered`
+      : plural(groups.length, "group");
+    show(
+      this.body,
+      legend ? h("div", { style: "margin-bottom:16px" }, legend) : null,
+      ...groupRows(shown),
+      shown.length ? null : empty("No such group at this step", "Choose all groups to see the rest."),
+    );
   }
 
   move(by) {

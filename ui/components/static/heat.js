@@ -1,4 +1,4 @@
-// The token grid of one unmasking step as a heat map: layers, hatching for masked cells, rings for new and remasked ones.
+// The token grid of one unmasking step as a heat map: layers, hatched masked cells, rings for new and remasked ones.
 import { css, viridis } from "./viridis.js";
 import { figure } from "./format.js";
 
@@ -14,7 +14,7 @@ export function layerRange(trajectory, layer) {
 }
 
 /** For each cell the step at which it was last fixed, up to and with `index`; null while masked. */
-export function unmaskedAt(trajectory, index) {
+function unmaskedAt(trajectory, index) {
   return trajectory.steps[index].codes.map((code, cell) => {
     if (code < 0) return null;
     for (let step = index; step >= 0; step -= 1) if (trajectory.steps[step].is_newly_unmasked[cell]) return step;
@@ -23,11 +23,14 @@ export function unmaskedAt(trajectory, index) {
 }
 
 /** The layer's value of each cell at a step; null = nothing to colour. Confidence and entropy stay as last measured. */
-export function layerValues(trajectory, index, layer) {
-  const fixedAt = unmaskedAt(trajectory, index), step = trajectory.steps[index];
+function layerValues(trajectory, index, layer) {
+  const fixedAt = unmaskedAt(trajectory, index),
+    step = trajectory.steps[index];
   if (layer === "mask") return fixedAt;
   if (layer === "code") return step.codes.map((code) => (code < 0 ? null : code));
-  return step[layer].map((value, cell) => value ?? (fixedAt[cell] === null ? null : trajectory.steps[fixedAt[cell]][layer][cell]));
+  return step[layer].map(
+    (value, cell) => value ?? (fixedAt[cell] === null ? null : trajectory.steps[fixedAt[cell]][layer][cell]),
+  );
 }
 
 export function paintGrid(canvas, trajectory, index, layer, colours) {
@@ -35,10 +38,14 @@ export function paintGrid(canvas, trajectory, index, layer, colours) {
   const scale = Math.max(1, Math.floor((canvas.clientWidth * devicePixelRatio) / columns) || 40);
   canvas.width = columns * scale;
   canvas.height = rows * scale;
-  const context = canvas.getContext("2d"), step = trajectory.steps[index];
-  const values = layerValues(trajectory, index, layer), [low, high] = layerRange(trajectory, layer);
+  const context = canvas.getContext("2d"),
+    step = trajectory.steps[index];
+  const values = layerValues(trajectory, index, layer),
+    [low, high] = layerRange(trajectory, layer);
   for (let cell = 0; cell < rows * columns; cell += 1) {
-    const x = (cell % columns) * scale, y = Math.floor(cell / columns) * scale, value = values[cell];
+    const x = (cell % columns) * scale,
+      y = Math.floor(cell / columns) * scale,
+      value = values[cell];
     const isMasked = step.codes[cell] < 0;
     context.fillStyle = value === null ? colours.sunken : css(viridis((value - low) / (high - low || 1)));
     context.fillRect(x, y, scale, scale);
@@ -50,8 +57,10 @@ export function paintGrid(canvas, trajectory, index, layer, colours) {
   context.lineWidth = Math.max(1, scale / 40);
   for (let line = 1; line < Math.max(rows, columns); line += 1) {
     context.beginPath();
-    context.moveTo(line * scale, 0); context.lineTo(line * scale, rows * scale);
-    context.moveTo(0, line * scale); context.lineTo(columns * scale, line * scale);
+    context.moveTo(line * scale, 0);
+    context.lineTo(line * scale, rows * scale);
+    context.moveTo(0, line * scale);
+    context.lineTo(columns * scale, line * scale);
     context.stroke();
   }
 }
@@ -65,13 +74,17 @@ function hatch(context, x, y, size, colour) {
   context.lineWidth = Math.max(1, size / 28);
   context.globalAlpha = 0.75;
   context.beginPath();
-  for (let shift = -size; shift < size; shift += Math.max(4, size / 5)) { context.moveTo(x + shift, y + size); context.lineTo(x + shift + size, y); }
+  for (let shift = -size; shift < size; shift += Math.max(4, size / 5)) {
+    context.moveTo(x + shift, y + size);
+    context.lineTo(x + shift + size, y);
+  }
   context.stroke();
   context.restore();
 }
 
 function ring(context, x, y, size, colour, halo) {
-  const width = Math.max(2, size / 12), inset = width;
+  const width = Math.max(2, size / 12),
+    inset = width;
   context.save();
   context.lineWidth = width * 1.8;
   context.strokeStyle = halo;
@@ -83,7 +96,8 @@ function ring(context, x, y, size, colour, halo) {
 }
 
 function dashes(context, x, y, size, colour) {
-  const width = Math.max(1, size / 32), inset = size / 10;
+  const width = Math.max(1, size / 32),
+    inset = size / 10;
   context.save();
   context.lineWidth = width;
   context.strokeStyle = colour;
@@ -94,12 +108,25 @@ function dashes(context, x, y, size, colour) {
 
 /** What the cell under the pointer holds, in words. */
 export function readCell(trajectory, index, cell) {
-  const step = trajectory.steps[index], fixedAt = unmaskedAt(trajectory, index)[cell];
-  const row = Math.floor(cell / trajectory.num_columns), column = cell % trajectory.num_columns;
-  const state = step.is_newly_unmasked[cell] ? "unmasked at this step" : step.is_remasked[cell] ? "drawn, then masked again"
-    : fixedAt === null ? "masked" : `unmasked at step ${fixedAt + 1}`;
-  const confidence = layerValues(trajectory, index, "confidence")[cell], entropy = layerValues(trajectory, index, "entropy")[cell];
-  const parts = [`row ${row + 1}, column ${column + 1}`, state, step.codes[cell] < 0 ? null : `code ${step.codes[cell]}`,
-    confidence === null ? null : `p ${figure(confidence)}`, entropy === null ? null : `entropy ${figure(entropy)} nats`];
+  const step = trajectory.steps[index],
+    fixedAt = unmaskedAt(trajectory, index)[cell];
+  const row = Math.floor(cell / trajectory.num_columns),
+    column = cell % trajectory.num_columns;
+  const state = step.is_newly_unmasked[cell]
+    ? "unmasked at this step"
+    : step.is_remasked[cell]
+      ? "drawn, then masked again"
+      : fixedAt === null
+        ? "masked"
+        : `unmasked at step ${fixedAt + 1}`;
+  const confidence = layerValues(trajectory, index, "confidence")[cell],
+    entropy = layerValues(trajectory, index, "entropy")[cell];
+  const parts = [
+    `row ${row + 1}, column ${column + 1}`,
+    state,
+    step.codes[cell] < 0 ? null : `code ${step.codes[cell]}`,
+    confidence === null ? null : `p ${figure(confidence)}`,
+    entropy === null ? null : `entropy ${figure(entropy)} nats`,
+  ];
   return parts.filter(Boolean).join(" · ");
 }

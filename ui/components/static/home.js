@@ -8,70 +8,153 @@ import { headlineReward, progress, runName } from "./runs_shared.js";
 
 const DEFAULT_RECIPE = "tiny-shapes";
 // A browser keeps at most six connections to one address open: more streams than these would block everything else.
-const NUM_STREAMS = 3, REFRESH_MS = 20000;
-let stops = [], refresh = 0, shown = "";
+const NUM_STREAMS = 3,
+  REFRESH_MS = 20000;
+let stops = [],
+  refresh = 0,
+  shown = "";
 
 export async function mount(root) {
   titled("");
   apiCalls([{ path: "/runs?limit=20" }, { path: "/workers" }, { path: "/recipes" }]);
   clearInterval(refresh);
-  refresh = setInterval(() => { if (!document.hidden) mount(root); }, REFRESH_MS);
+  refresh = setInterval(() => {
+    if (!document.hidden) mount(root);
+  }, REFRESH_MS);
   try {
     const [runs, workers, recipes] = await Promise.all([get("/runs?limit=20"), get("/workers"), get("/recipes")]);
     const list = runs.data;
     const active = ["running", "queued", "paused"].flatMap((name) => list.filter((run) => run.status === name));
-    const now = JSON.stringify([workers.data.length, list.map((run) => [run.id, run.status, active.indexOf(run) >= NUM_STREAMS ? run.step : null])]);
+    const now = JSON.stringify([
+      workers.data.length,
+      list.map((run) => [run.id, run.status, active.indexOf(run) >= NUM_STREAMS ? run.step : null]),
+    ]);
     if (now === shown) return;
     shown = now;
     for (const stop of stops.splice(0)) stop();
-    show(root, heading(workers.data), list.length ? null : firstRun(recipes.data),
-      h("div", { class: "u-stack" }, list.length ? activeCard(active) : null, list.length ? alarmCard(active) : null,
-        list.length ? recentCard(list.filter((run) => !active.includes(run))) : null));
+    show(
+      root,
+      heading(workers.data),
+      list.length ? null : firstRun(recipes.data),
+      h(
+        "div",
+        { class: "u-stack" },
+        list.length ? activeCard(active) : null,
+        list.length ? alarmCard(active) : null,
+        list.length ? recentCard(list.filter((run) => !active.includes(run))) : null,
+      ),
+    );
   } catch (error) {
     shown = "";
-    show(root, failure(error, () => mount(root)));
+    show(
+      root,
+      failure(error, () => mount(root)),
+    );
   }
 }
 
 function heading(workers) {
   const cores = workers.map((worker) => `${worker.device}, ${plural(worker.num_cores, "core")}`);
-  const text = workers.length ? `${plural(workers.length, "worker")} ready (${cores.join("; ")})` : "No worker has been heard from: queued runs wait until one starts.";
-  return h("div", { class: "u-head" }, h("div", {}, h("h1", {}, "Unmask Studio"), h("p", { class: "u-muted" }, text)),
-    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run")));
+  const text = workers.length
+    ? `${plural(workers.length, "worker")} ready (${cores.join("; ")})`
+    : "No worker has been heard from: queued runs wait until one starts.";
+  return h(
+    "div",
+    { class: "u-head" },
+    h("div", {}, h("h1", {}, "Unmask Studio"), h("p", { class: "u-muted" }, text)),
+    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run")),
+  );
 }
 
 function firstRun(recipes) {
-  const recipe = recipes.find((item) => item.name === DEFAULT_RECIPE) ?? recipes.find((item) => item.config.kind === "train") ?? recipes[0];
-  if (!recipe) return h("div", { class: "u-card" }, empty("No recipe is installed", "A recipe is a checked configuration. Without one, fill in the form by hand.", h("a", { class: "u-btn u-main", href: "/launch" }, "Open the form")));
-  const start = action(`Launch ${recipe.title}`, async () => {
-    const run = await post("/runs", { config: recipe.config, recipe: recipe.name });
-    location.href = `/run?id=${run.id}`;
-  }, "u-main");
-  return h("section", { class: "u-card", style: "margin-bottom:16px" }, h("div", { class: "u-empty" },
-    h("strong", {}, "Nothing has run yet"),
-    h("p", {}, `Launch the default recipe: ${recipe.description}`), h("p", { class: "u-small" }, `Cost: ${recipe.cost}. Expected: ${recipe.expected}`),
-    h("div", { class: "u-row" }, start, h("a", { class: "u-btn", href: `/launch?recipe=${encodeURIComponent(recipe.name)}` }, "Look at it first"))));
+  const recipe =
+    recipes.find((item) => item.name === DEFAULT_RECIPE) ??
+    recipes.find((item) => item.config.kind === "train") ??
+    recipes[0];
+  if (!recipe)
+    return h(
+      "div",
+      { class: "u-card" },
+      empty(
+        "No recipe is installed",
+        "A recipe is a checked configuration. Without one, fill in the form by hand.",
+        h("a", { class: "u-btn u-main", href: "/launch" }, "Open the form"),
+      ),
+    );
+  const start = action(
+    `Launch ${recipe.title}`,
+    async () => {
+      const run = await post("/runs", { config: recipe.config, recipe: recipe.name });
+      location.href = `/run?id=${run.id}`;
+    },
+    "u-main",
+  );
+  return h(
+    "section",
+    { class: "u-card", style: "margin-bottom:16px" },
+    h(
+      "div",
+      { class: "u-empty" },
+      h("strong", {}, "Nothing has run yet"),
+      h("p", {}, `Launch the default recipe: ${recipe.description}`),
+      h("p", { class: "u-small" }, `Cost: ${recipe.cost}. Expected: ${recipe.expected}`),
+      h(
+        "div",
+        { class: "u-row" },
+        start,
+        h("a", { class: "u-btn", href: `/launch?recipe=${encodeURIComponent(recipe.name)}` }, "Look at it first"),
+      ),
+    ),
+  );
 }
 
 function activeCard(active) {
-  const body = active.length ? h("ul", { class: "u-list" }, ...active.map((run, place) => runningRow(run, place < NUM_STREAMS)))
-    : empty("Nothing is running", "The next run you launch shows its step, its ETA and its reward here.", h("a", { class: "u-btn", href: "/launch" }, "Launch a run"));
+  const body = active.length
+    ? h("ul", { class: "u-list" }, ...active.map((run, place) => runningRow(run, place < NUM_STREAMS)))
+    : empty(
+        "Nothing is running",
+        "The next run you launch shows its step, its ETA and its reward here.",
+        h("a", { class: "u-btn", href: "/launch" }, "Launch a run"),
+      );
   return card("Now", body);
 }
 
 function runningRow(run, isFollowed) {
-  const words = h("div", { class: "u-row wide" }), spark = h("div", { class: "u-wide-only" }), bar = h("div", {});
+  const words = h("div", { class: "u-row wide" }),
+    spark = h("div", { class: "u-wide-only" }),
+    bar = h("div", {});
   const rewards = new Map();
   const draw = () => {
-    show(words, status(run.status), h("span", { class: "u-muted" }, run.num_steps ? `step ${run.step}/${run.num_steps}` : "starting"),
-      run.status === "running" && run.eta_seconds ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`) : "");
+    show(
+      words,
+      status(run.status),
+      h("span", { class: "u-muted" }, run.num_steps ? `step ${run.step}/${run.num_steps}` : "starting"),
+      run.status === "running" && run.eta_seconds
+        ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`)
+        : "",
+    );
     bar.replaceChildren(progress(run));
-    spark.replaceChildren(sparkline([...rewards.keys()].sort((a, b) => a - b).map((step) => rewards.get(step)), `reward of ${runName(run)}`, 160, 32));
+    spark.replaceChildren(
+      sparkline(
+        [...rewards.keys()].sort((a, b) => a - b).map((step) => rewards.get(step)),
+        `reward of ${runName(run)}`,
+        160,
+        32,
+      ),
+    );
   };
   draw();
   watch(run, rewards, draw, isFollowed, spark);
-  return h("li", { style: "display:block" }, h("div", { class: "u-running" },
-    h("div", { class: "u-stack tight" }, h("a", { href: `/run?id=${run.id}` }, runName(run)), words, bar), spark));
+  return h(
+    "li",
+    { style: "display:block" },
+    h(
+      "div",
+      { class: "u-running" },
+      h("div", { class: "u-stack tight" }, h("a", { href: `/run?id=${run.id}` }, runName(run)), words, bar),
+      spark,
+    ),
+  );
 }
 
 async function watch(run, rewards, draw, isFollowed, spark) {
@@ -79,18 +162,26 @@ async function watch(run, rewards, draw, isFollowed, spark) {
   for (const point of series.points) rewards.set(point.step, headlineReward(point.values));
   draw();
   if (!isFollowed || !spark.isConnected) return;
-  stops.push(follow(run.id, run.num_events, ({ body }) => {
-    if (body.type === "status") run.status = body.status;
-    if (body.type === "step") {
-      Object.assign(run, { step: body.step, num_steps: body.num_steps, status: "running", eta_seconds: (body.num_steps - body.step) * body.seconds });
-      rewards.set(body.step, headlineReward(body.metrics));
-    }
-    draw();
-  }));
+  stops.push(
+    follow(run.id, run.num_events, ({ body }) => {
+      if (body.type === "status") run.status = body.status;
+      if (body.type === "step") {
+        Object.assign(run, {
+          step: body.step,
+          num_steps: body.num_steps,
+          status: "running",
+          eta_seconds: (body.num_steps - body.step) * body.seconds,
+        });
+        rewards.set(body.step, headlineReward(body.metrics));
+      }
+      draw();
+    }),
+  );
 }
 
 function alarmCard(active) {
-  const list = h("ul", { class: "u-feed" }), box = card("Alarms", list);
+  const list = h("ul", { class: "u-feed" }),
+    box = card("Alarms", list);
   box.hidden = true;
   for (const run of active.filter((item) => item.num_events > 0)) collectAlarms(run, list, box);
   return box;
@@ -99,14 +190,37 @@ function alarmCard(active) {
 async function collectAlarms(run, list, box) {
   const events = await get(`/runs/${run.id}/events?after=${Math.max(run.num_events - 100, 0)}&limit=100`);
   for (const { body, created_at: time } of events.data.filter((event) => event.body.type === "alarm").slice(-3)) {
-    list.prepend(h("li", {}, when(time), h("span", {}, h("a", { href: `/run?id=${run.id}` }, runName(run)), h("span", { class: `u-alarm u-${body.severity}` }, ` ${body.message} `), body.cure)));
+    list.prepend(
+      h(
+        "li",
+        {},
+        when(time),
+        h(
+          "span",
+          {},
+          h("a", { href: `/run?id=${run.id}` }, runName(run)),
+          h("span", { class: `u-alarm u-${body.severity}` }, ` ${body.message} `),
+          body.cure,
+        ),
+      ),
+    );
     box.hidden = false;
   }
 }
 
 function recentCard(done) {
   if (!done.length) return null;
-  const line = (run) => h("li", {}, h("span", { style: "width:96px" }, status(run.status)), h("a", { href: `/run?id=${run.id}` }, runName(run)),
-    h("span", { class: "u-muted u-small u-push" }, when(run.finished_at ?? run.created_at)));
-  return card("Lately", h("ul", { class: "u-list" }, ...done.slice(0, 8).map(line)), h("a", { class: "u-push", href: "/runs" }, "All runs"));
+  const line = (run) =>
+    h(
+      "li",
+      {},
+      h("span", { style: "width:96px" }, status(run.status)),
+      h("a", { href: `/run?id=${run.id}` }, runName(run)),
+      h("span", { class: "u-muted u-small u-push" }, when(run.finished_at ?? run.created_at)),
+    );
+  return card(
+    "Lately",
+    h("ul", { class: "u-list" }, ...done.slice(0, 8).map(line)),
+    h("a", { class: "u-push", href: "/runs" }, "All runs"),
+  );
 }

@@ -9,7 +9,22 @@ export function mount(root) {
     apiCalls([{ path: "/recipes" }, { method: "POST", path: "/runs", body: request ? JSON.parse(request) : {} }]);
     showCalls();
   };
-  show(root, h("div", { class: "u-head", style: "margin-bottom:0" }, h("div", {}, h("h1", {}, "Launch a run"),
-    h("p", { class: "u-muted" }, "Start from a recipe, change what you like; the exact configuration stands beside the form.")),
-    h("button", { class: "u-btn quiet", type: "button", onclick: calls }, "as API call")));
+  show(
+    root,
+    h(
+      "div",
+      { class: "u-head", style: "margin-bottom:0" },
+      h(
+        "div",
+        {},
+        h("h1", {}, "Launch a run"),
+        h(
+          "p",
+          { class: "u-muted" },
+          "Start from a recipe, change what you like; the exact configuration stands beside the form.",
+        ),
+      ),
+      h("button", { class: "u-btn quiet", type: "button", onclick: calls }, "as API call"),
+    ),
+  );
 }

@@ -13,24 +13,82 @@ const NUM_PAST_EVENTS = 3000;
 export async function mount(root) {
   const id = query("id");
   titled("Run");
-  if (!id) return show(root, empty("Which run?", "Open one from the list of runs.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
-  try { await open(root, await fetchRun(id)); } catch (error) { show(root, failure(error, () => mount(root))); }
+  if (!id)
+    return show(
+      root,
+      empty(
+        "Which run?",
+        "Open one from the list of runs.",
+        h("a", { class: "u-btn u-main", href: "/runs" }, "All runs"),
+      ),
+    );
+  try {
+    await open(root, await fetchRun(id));
+  } catch (error) {
+    show(
+      root,
+      failure(error, () => mount(root)),
+    );
+  }
 }
 
 async function open(root, run) {
   titled(runName(run));
   const path = `/runs/${run.id}`;
-  apiCalls([{ path }, { path: `${path}/metrics?max_points=2000` }, { path: `${path}/events/stream`, stream: true }, { method: "POST", path: `${path}/cancel` }]);
-  const points = new Points(), header = h("div", {}), live = { state: "live" };
+  apiCalls([
+    { path },
+    { path: `${path}/metrics?max_points=2000` },
+    { path: `${path}/events/stream`, stream: true },
+    { method: "POST", path: `${path}/cancel` },
+  ]);
+  const points = new Points(),
+    header = h("div", {}),
+    live = { state: "live" };
   const isTrained = ["train", "pretrain"].includes(run.kind);
-  const [board, events, checkpoints, log] = [boardPanel(run), eventPanel(run), isTrained ? checkpointPanel(run) : null, logPanel(run)];
+  const [board, events, checkpoints, log] = [
+    boardPanel(run),
+    eventPanel(run),
+    isTrained ? checkpointPanel(run) : null,
+    logPanel(run),
+  ];
   const panels = [board, events, checkpoints, log].filter(Boolean);
   const charts = chartsFor(run, points);
-  const drawHeader = () => show(header, ...headerOf(run, live, (changed) => { Object.assign(run, changed); drawHeader(); }));
+  const drawHeader = () =>
+    show(
+      header,
+      ...headerOf(run, live, (changed) => {
+        Object.assign(run, changed);
+        drawHeader();
+      }),
+    );
   drawHeader();
-  show(root, header, h("div", { class: "u-cols" }, h("div", { class: "u-stack" }, ...charts.elements, isTrained ? null : board.element),
-    h("div", { class: "u-stack" }, isTrained ? board.element : null, events.element, checkpoints?.element, configPanel(run), log.element)));
-  keys([["b", "Group board of the newest step", () => { location.href = `/groups?run=${run.id}`; }]]);
+  show(
+    root,
+    header,
+    h(
+      "div",
+      { class: "u-cols" },
+      h("div", { class: "u-stack" }, ...charts.elements, isTrained ? null : board.element),
+      h(
+        "div",
+        { class: "u-stack" },
+        isTrained ? board.element : null,
+        events.element,
+        checkpoints?.element,
+        configPanel(run),
+        log.element,
+      ),
+    ),
+  );
+  keys([
+    [
+      "b",
+      "Group board of the newest step",
+      () => {
+        location.href = `/groups?run=${run.id}`;
+      },
+    ],
+  ]);
 
   const series = await get(url(`${path}/metrics`, { max_points: 2000 }));
   for (const point of series.points) points.add(point.step, point.values);
@@ -52,7 +110,10 @@ async function open(root, run) {
     if (body.type === "started" && !isPast) points.forgetAfter(body.from_step);
     charts.take(body);
     for (const panel of panels) panel.take(event, isPast);
-    if (!isPast) { update(run, body); drawHeader(); }
+    if (!isPast) {
+      update(run, body);
+      drawHeader();
+    }
   }
   if (TERMINAL.includes(run.status)) return;
   follow(run.id, past.at(-1)?.seq ?? run.num_events, take, async (state) => {
@@ -68,25 +129,94 @@ function update(run, body) {
     run.status = body.status;
     run.flags = {};
     if (body.status === "failed") run.error = body.reason;
-  } else if (body.type === "started") Object.assign(run, { status: "running", step: body.from_step, num_steps: body.num_steps, started_at: run.started_at ?? new Date().toISOString() });
+  } else if (body.type === "started")
+    Object.assign(run, {
+      status: "running",
+      step: body.from_step,
+      num_steps: body.num_steps,
+      started_at: run.started_at ?? new Date().toISOString(),
+    });
   else if (body.type === "step") {
     run.pace = run.pace ? 0.8 * run.pace + 0.2 * body.seconds : body.seconds;
-    Object.assign(run, { step: body.step, num_steps: body.num_steps, status: "running", eta_seconds: run.pace * (body.num_steps - body.step) });
-  } else if (body.type === "alarm" && body.severity === "error") toast(h("div", { class: "u-note u-error" }, h("strong", {}, body.message), body.cure));
+    Object.assign(run, {
+      step: body.step,
+      num_steps: body.num_steps,
+      status: "running",
+      eta_seconds: run.pace * (body.num_steps - body.step),
+    });
+  } else if (body.type === "alarm" && body.severity === "error")
+    toast(h("div", { class: "u-note u-error" }, h("strong", {}, body.message), body.cure));
 }
 
 function headerOf(run, live, after) {
-  const asked = Object.entries({ is_cancel_requested: "cancelling", is_pause_requested: "pausing", is_save_requested: "saving", is_sample_requested: "sampling" })
-    .filter(([flag]) => run.flags[flag] && !TERMINAL.includes(run.status)).map(([, word]) => h("span", { class: "u-tag" }, `${word} …`));
-  const facts = [run.num_steps ? h("span", {}, `step ${run.step}/${run.num_steps}`) : null,
-    run.status === "running" && run.eta_seconds !== null ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`) : null,
-    TERMINAL.includes(run.status) && run.started_at && run.finished_at ? h("span", { class: "u-muted" }, `took ${duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000)}`) : null,
-    h("span", { class: "u-muted" }, "started ", when(run.started_at ?? run.created_at)), run.worker ? h("span", { class: "u-muted u-wide-only" }, run.worker) : null,
-    live.state === "lost" && !TERMINAL.includes(run.status) ? h("span", { class: "u-status failed" }, "connection lost, trying again") : null];
-  return [h("div", { class: "u-head", style: "margin-bottom:16px" },
-    h("div", {}, h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", run.kind, " / ", run.recipe ?? "own configuration"), h("h1", { style: "overflow-wrap:anywhere" }, runName(run))),
-    h("div", { class: "u-row" }, ...verbButtons(run, after), TERMINAL.includes(run.status) ? cloneButton(run) : null, apiButton())),
-    h("div", { class: "u-row wide", style: "margin-bottom:8px", "aria-live": "polite" }, status(run.status), ...asked, ...facts, identifier(run.id)),
+  const asked = Object.entries({
+    is_cancel_requested: "cancelling",
+    is_pause_requested: "pausing",
+    is_save_requested: "saving",
+    is_sample_requested: "sampling",
+  })
+    .filter(([flag]) => run.flags[flag] && !TERMINAL.includes(run.status))
+    .map(([, word]) => h("span", { class: "u-tag" }, `${word} …`));
+  const facts = [
+    run.num_steps ? h("span", {}, `step ${run.step}/${run.num_steps}`) : null,
+    run.status === "running" && run.eta_seconds !== null
+      ? h("span", { class: "u-muted" }, `ETA ${duration(run.eta_seconds)}`)
+      : null,
+    TERMINAL.includes(run.status) && run.started_at && run.finished_at
+      ? h(
+          "span",
+          { class: "u-muted" },
+          `took ${duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000)}`,
+        )
+      : null,
+    h("span", { class: "u-muted" }, "started ", when(run.started_at ?? run.created_at)),
+    run.worker ? h("span", { class: "u-muted u-wide-only" }, run.worker) : null,
+    live.state === "lost" && !TERMINAL.includes(run.status)
+      ? h("span", { class: "u-status failed" }, "connection lost, trying again")
+      : null,
+  ];
+  return [
+    h(
+      "div",
+      { class: "u-head", style: "margin-bottom:16px" },
+      h(
+        "div",
+        {},
+        h(
+          "p",
+          { class: "u-crumb" },
+          h("a", { href: "/runs" }, "Runs"),
+          " / ",
+          run.kind,
+          " / ",
+          run.recipe ?? "own configuration",
+        ),
+        h("h1", { style: "overflow-wrap:anywhere" }, runName(run)),
+      ),
+      h(
+        "div",
+        { class: "u-row" },
+        ...verbButtons(run, after),
+        TERMINAL.includes(run.status) ? cloneButton(run) : null,
+        apiButton(),
+      ),
+    ),
+    h(
+      "div",
+      { class: "u-row wide", style: "margin-bottom:8px", "aria-live": "polite" },
+      status(run.status),
+      ...asked,
+      ...facts,
+      identifier(run.id),
+    ),
     h("div", { style: "margin-bottom:24px" }, progress(run)),
-    run.error ? h("div", { class: "u-note u-error", role: "alert", style: "margin-bottom:24px" }, h("strong", {}, "The run failed"), h("p", { style: "white-space:pre-wrap" }, run.error)) : null];
+    run.error
+      ? h(
+          "div",
+          { class: "u-note u-error", role: "alert", style: "margin-bottom:24px" },
+          h("strong", {}, "The run failed"),
+          h("p", { style: "white-space:pre-wrap" }, run.error),
+        )
+      : null,
+  ];
 }

@@ -1,30 +1,47 @@
-// The panels beside a run's charts: newest groups, events, checkpoints, configuration, log. Each takes the run's events.
+// The panels beside a run's charts: newest groups, events, checkpoints, configuration, log. Each takes events.
 import { get, query as url } from "./api.js";
 import { card, h, when } from "./dom.js";
 import { bytes, duration, figure, plural, signed } from "./format.js";
 import { TERMINAL } from "./runs_shared.js";
 import { groupRow, groupRows } from "./board.js";
 
-const NUM_GROUPS = 4, NUM_EVENTS = 100;
+const NUM_GROUPS = 4,
+  NUM_EVENTS = 100;
 
 /** The groups of the newest stored step; keeps showing them until the next ones have arrived. */
 export function boardPanel(run) {
-  const body = h("div", {}, h("p", { class: "u-chart-none" }, run.status === "queued" ? "Waits for a worker." : "Pictures come with the first step."));
-  const more = h("a", { class: "u-push", href: `/groups?run=${run.id}`, hidden: true }, "Whole board"), at = h("span", { class: "u-small u-muted" });
-  let newest = null, isLoading = false;
+  const body = h(
+    "div",
+    {},
+    h(
+      "p",
+      { class: "u-chart-none" },
+      run.status === "queued" ? "Waits for a worker." : "Pictures come with the first step.",
+    ),
+  );
+  const more = h("a", { class: "u-push", href: `/groups?run=${run.id}`, hidden: true }, "Whole board"),
+    at = h("span", { class: "u-small u-muted" });
+  let newest = null,
+    isLoading = false;
   const load = async () => {
     if (isLoading || newest === null) return;
     isLoading = true;
     const step = newest;
     try {
-      const groups = (await get(url(`/runs/${run.id}/groups`, { step, purpose: run.kind === "train" ? "train" : null, limit: 20 }))).data;
+      const groups = (
+        await get(url(`/runs/${run.id}/groups`, { step, purpose: run.kind === "train" ? "train" : null, limit: 20 }))
+      ).data;
       if (groups.length) {
-        body.replaceChildren(...(run.kind === "train" ? groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)) : groupRows(groups)));
+        body.replaceChildren(
+          ...(run.kind === "train" ? groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)) : groupRows(groups)),
+        );
         at.textContent = `at step ${step}`;
         more.href = `/groups?run=${run.id}&step=${step}`;
         more.hidden = false;
       }
-    } finally { isLoading = false; }
+    } finally {
+      isLoading = false;
+    }
     if (newest !== step) await load();
   };
   const take = ({ body: event }, isPast) => {
@@ -36,61 +53,122 @@ export function boardPanel(run) {
 }
 
 export function eventPanel(run) {
-  const list = h("ol", { class: "u-feed", tabindex: 0, "aria-label": "events" }), none = h("p", { class: "u-chart-none" }, "What happens to the run is told here, newest first.");
+  const list = h("ol", { class: "u-feed", tabindex: 0, "aria-label": "events" }),
+    none = h("p", { class: "u-chart-none" }, "What happens to the run is told here, newest first.");
   const take = (event) => {
     const words = sentence(event.body);
     if (words === null) return;
     none.remove();
     const body = event.body;
-    const line = body.type === "alarm" ? h("span", {}, h("span", { class: `u-alarm u-${body.severity}` }, body.message), " ", h("span", { class: "u-muted" }, body.cure)) : h("span", {}, words);
+    const line =
+      body.type === "alarm"
+        ? h(
+            "span",
+            {},
+            h("span", { class: `u-alarm u-${body.severity}` }, body.message),
+            " ",
+            h("span", { class: "u-muted" }, body.cure),
+          )
+        : h("span", {}, words);
     list.prepend(h("li", {}, when(event.created_at), line));
     while (list.childElementCount > NUM_EVENTS) list.lastChild.remove();
   };
   return { element: card("Events", h("div", {}, none, list)), take };
 }
 
-const STATUS_WORDS = { queued: "Waits for a worker.", running: "A worker took the run up.", paused: "Paused at a checkpoint.",
-  succeeded: "Done: all steps were made.", failed: "The run failed.", cancelled: "Cancelled." };
+const STATUS_WORDS = {
+  queued: "Waits for a worker.",
+  running: "A worker took the run up.",
+  paused: "Paused at a checkpoint.",
+  succeeded: "Done: all steps were made.",
+  failed: "The run failed.",
+  cancelled: "Cancelled.",
+};
 
 /** An event in words; null for what has its own place on the page. */
 function sentence(body) {
   switch (body.type) {
-    case "status": return body.reason ? `${body.status}: ${body.reason}` : STATUS_WORDS[body.status];
-    case "started": return body.from_step === 0 ? `Started on ${body.device}.`
-      : `Resumed at step ${body.from_step}${body.is_state_equal === true ? ", state hash equal" : body.is_state_equal === false ? ", STATE HASH DIFFERS" : ""}.`;
-    case "checkpoint": return `Checkpoint at step ${body.step}, ${bytes(body.num_bytes)}.`;
-    case "samples": return body.num_done >= body.num_total ? `${plural(body.num_total, "picture")}: ${body.purpose.replace("_", " ")} at step ${body.step}.` : null;
-    case "score": return `${body.policy === "difference" ? "Tuned minus base" : `Held-out score of the ${body.policy}`} at step ${body.step}: ${scoreWords(body)}.`;
-    case "alarm": return body.message;
-    case "log": return body.level === "debug" || body.level === "info" ? null : body.message;
-    default: return null;
+    case "status":
+      return body.reason ? `${body.status}: ${body.reason}` : STATUS_WORDS[body.status];
+    case "started":
+      return body.from_step === 0
+        ? `Started on ${body.device}.`
+        : `Resumed at step ${body.from_step}${body.is_state_equal === true ? ", state hash equal" : body.is_state_equal === false ? ", STATE HASH DIFFERS" : ""}.`;
+    case "checkpoint":
+      return `Checkpoint at step ${body.step}, ${bytes(body.num_bytes)}.`;
+    case "samples":
+      return body.num_done >= body.num_total
+        ? `${plural(body.num_total, "picture")}: ${body.purpose.replace("_", " ")} at step ${body.step}.`
+        : null;
+    case "score":
+      return `${body.policy === "difference" ? "Tuned minus base" : `Held-out score of the ${body.policy}`} at step ${body.step}: ${scoreWords(body)}.`;
+    case "alarm":
+      return body.message;
+    case "log":
+      return body.level === "debug" || body.level === "info" ? null : body.message;
+    default:
+      return null;
   }
 }
 
 function scoreWords({ policy, values, intervals }) {
   const names = ["overall", "strict"].filter((name) => name in values);
-  return (names.length ? names : Object.keys(values).slice(0, 3)).map((name) => {
-    const interval = intervals[name], value = policy === "difference" ? signed(values[name]) : figure(values[name]);
-    return `${name.replaceAll("_", " ")} ${value}${interval ? ` [${figure(interval[0])}, ${figure(interval[1])}]` : ""}`;
-  }).join(", ");
+  return (names.length ? names : Object.keys(values).slice(0, 3))
+    .map((name) => {
+      const interval = intervals[name],
+        value = policy === "difference" ? signed(values[name]) : figure(values[name]);
+      return `${name.replaceAll("_", " ")} ${value}${interval ? ` [${figure(interval[0])}, ${figure(interval[1])}]` : ""}`;
+    })
+    .join(", ");
 }
 
 export function checkpointPanel(run) {
-  const list = h("ul", { class: "u-list" }, h("li", { class: "u-muted u-small" }, TERMINAL.includes(run.status) ? "This run left none." : "None yet. Save writes one within one step."));
+  const list = h(
+    "ul",
+    { class: "u-list" },
+    h(
+      "li",
+      { class: "u-muted u-small" },
+      TERMINAL.includes(run.status) ? "This run left none." : "None yet. Save writes one within one step.",
+    ),
+  );
   const load = async () => {
     const saved = (await get(`/runs/${run.id}/checkpoints`)).data;
     if (!saved.length) return;
-    list.replaceChildren(...saved.map((item) => h("li", {}, h("span", {}, `step ${item.step}`), h("span", { class: "u-muted u-small" }, bytes(item.num_bytes)),
-      h("span", { class: "u-mono u-muted", title: `state hash ${item.state_hash}` }, item.state_hash.slice(0, 8)), h("span", { class: "u-muted u-small u-push" }, when(item.created_at)))));
+    list.replaceChildren(
+      ...saved.map((item) =>
+        h(
+          "li",
+          {},
+          h("span", {}, `step ${item.step}`),
+          h("span", { class: "u-muted u-small" }, bytes(item.num_bytes)),
+          h("span", { class: "u-mono u-muted", title: `state hash ${item.state_hash}` }, item.state_hash.slice(0, 8)),
+          h("span", { class: "u-muted u-small u-push" }, when(item.created_at)),
+        ),
+      ),
+    );
   };
-  return { element: card("Checkpoints", list), settle: load, take: ({ body }, isPast) => { if (body.type === "checkpoint" && !isPast) load(); } };
+  return {
+    element: card("Checkpoints", list),
+    settle: load,
+    take: ({ body }, isPast) => {
+      if (body.type === "checkpoint" && !isPast) load();
+    },
+  };
 }
 
 export function logPanel(run) {
-  const pre = h("pre", { class: "u-code", tabindex: 0, style: "max-height:240px;overflow-y:auto" }, "Nothing was logged yet.");
+  const pre = h(
+    "pre",
+    { class: "u-code", tabindex: 0, style: "max-height:240px;overflow-y:auto" },
+    "Nothing was logged yet.",
+  );
   const load = async () => {
     const answer = await get(`/runs/${run.id}/log`);
-    if (answer.text) { pre.textContent = answer.text.trimEnd().split("\n").slice(-200).join("\n"); pre.scrollTop = pre.scrollHeight; }
+    if (answer.text) {
+      pre.textContent = answer.text.trimEnd().split("\n").slice(-200).join("\n");
+      pre.scrollTop = pre.scrollHeight;
+    }
   };
   const take = ({ body }, isPast) => {
     if (isPast || body.type !== "log") return;
@@ -101,15 +179,39 @@ export function logPanel(run) {
 }
 
 export function configPanel(run) {
-  const facts = [["policy", run.config.policy.source], ["seed", run.config.seed], ["attempt", run.attempt]];
+  const facts = [
+    ["policy", run.config.policy.source],
+    ["seed", run.config.seed],
+    ["attempt", run.attempt],
+  ];
   if (run.kind === "train") {
     const { rollout, sampling, grpo, optimizer } = run.config;
-    facts.push(["a step", `${rollout.num_prompts} prompts × ${rollout.group_size}`], ["unmasking", `${sampling.num_unmasking_steps} steps, temperature ${sampling.temperature}`],
-      ["objective", `${grpo.transition}, ratio ${grpo.ratio}`.replaceAll("_", " ")], ["learning rate", figure(optimizer.learning_rate)]);
+    facts.push(
+      ["a step", `${rollout.num_prompts} prompts × ${rollout.group_size}`],
+      ["unmasking", `${sampling.num_unmasking_steps} steps, temperature ${sampling.temperature}`],
+      ["objective", `${grpo.transition}, ratio ${grpo.ratio}`.replaceAll("_", " ")],
+      ["learning rate", figure(optimizer.learning_rate)],
+    );
   }
-  if (run.started_at && run.finished_at) facts.push(["took", duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000)]);
-  const list = h("dl", { style: "display:grid;grid-template-columns:auto minmax(0,1fr);gap:4px 16px;margin:0 0 12px" },
-    ...facts.flatMap(([name, value]) => [h("dt", { class: "u-muted" }, name), h("dd", { style: "margin:0;overflow-wrap:anywhere" }, String(value))]));
-  const whole = h("details", {}, h("summary", { class: "u-link", style: "cursor:pointer" }, "Whole configuration"), h("pre", { class: "u-code tall", style: "margin-top:8px" }, JSON.stringify(run.config, null, 2)));
-  return card("Configuration", h("div", {}, list, whole), h("a", { class: "u-push", href: `/launch?clone=${run.id}` }, "Clone"));
+  if (run.started_at && run.finished_at)
+    facts.push(["took", duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000)]);
+  const list = h(
+    "dl",
+    { style: "display:grid;grid-template-columns:auto minmax(0,1fr);gap:4px 16px;margin:0 0 12px" },
+    ...facts.flatMap(([name, value]) => [
+      h("dt", { class: "u-muted" }, name),
+      h("dd", { style: "margin:0;overflow-wrap:anywhere" }, String(value)),
+    ]),
+  );
+  const whole = h(
+    "details",
+    {},
+    h("summary", { class: "u-link", style: "cursor:pointer" }, "Whole configuration"),
+    h("pre", { class: "u-code tall", style: "margin-top:8px" }, JSON.stringify(run.config, null, 2)),
+  );
+  return card(
+    "Configuration",
+    h("div", {}, list, whole),
+    h("a", { class: "u-push", href: `/launch?clone=${run.id}` }, "Clone"),
+  );
 }

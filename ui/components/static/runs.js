@@ -6,67 +6,202 @@ import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, headlineReward, runName } from "./runs_shared.js";
 
 const STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
-const PAGE_SIZE = 30, REFRESH_MS = 15000;
+const PAGE_SIZE = 30,
+  REFRESH_MS = 15000;
 const KINDS = ["train", "sample", "evaluate", "pretrain"];
 
 export function mount(root) {
   titled("Runs");
   const state = { runs: [], cursor: null, hasMore: false, chosen: new Set(), status: "", kind: "", text: "" };
-  const body = h("div", { class: "u-card" }), tools = h("div", { class: "u-row" });
+  const body = h("div", { class: "u-card" }),
+    tools = h("div", { class: "u-row" });
   const load = async (isMore = false) => {
     try {
-      const page = await get(url("/runs", { limit: PAGE_SIZE, search: state.text, status: state.status, kind: state.kind, after: isMore ? state.cursor : null }));
+      const page = await get(
+        url("/runs", {
+          limit: PAGE_SIZE,
+          search: state.text,
+          status: state.status,
+          kind: state.kind,
+          after: isMore ? state.cursor : null,
+        }),
+      );
       state.runs = isMore ? [...state.runs, ...page.data] : page.data;
       Object.assign(state, { cursor: page.next_cursor, hasMore: page.has_more });
       draw();
-    } catch (error) { show(body, failure(error, () => load())); }
+    } catch (error) {
+      show(
+        body,
+        failure(error, () => load()),
+      );
+    }
   };
-  const draw = () => { show(body, ...table(state, draw, load)); tools.replaceChildren(...bulk(state, load)); apiCalls([{ path: url("/runs", { limit: PAGE_SIZE, status: state.status, kind: state.kind }) }]); };
-  const filter = (label, name, options) => h("select", { class: "u-select", "aria-label": label, onchange: (event) => { state[name] = event.target.value; state.chosen.clear(); load(); } },
-    h("option", { value: "" }, label), ...options.map((option) => h("option", {}, option)));
-  const search = h("input", { class: "u-input", type: "search", placeholder: "Search names", "aria-label": "Search names", oninput: (event) => { state.text = event.target.value.trim(); clearTimeout(state.timer); state.timer = setTimeout(() => load(), 200); } });
+  const draw = () => {
+    show(body, ...table(state, draw, load));
+    tools.replaceChildren(...bulk(state, load));
+    apiCalls([{ path: url("/runs", { limit: PAGE_SIZE, status: state.status, kind: state.kind }) }]);
+  };
+  const filter = (label, name, options) =>
+    h(
+      "select",
+      {
+        class: "u-select",
+        "aria-label": label,
+        onchange: (event) => {
+          state[name] = event.target.value;
+          state.chosen.clear();
+          load();
+        },
+      },
+      h("option", { value: "" }, label),
+      ...options.map((option) => h("option", {}, option)),
+    );
+  const search = h("input", {
+    class: "u-input",
+    type: "search",
+    placeholder: "Search names",
+    "aria-label": "Search names",
+    oninput: (event) => {
+      state.text = event.target.value.trim();
+      clearTimeout(state.timer);
+      state.timer = setTimeout(() => load(), 200);
+    },
+  });
 
-  show(root, h("div", { class: "u-head" }, h("h1", {}, "Runs"), h("div", { class: "u-row" }, apiButton(), h("button", { class: "u-btn", type: "button", onclick: () => exportCSV(state) }, "Export CSV"), h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"))),
-    h("div", { class: "u-row", style: "margin-bottom:16px" }, search, filter("Every status", "status", STATUSES), filter("Every kind", "kind", KINDS), h("span", { class: "u-push" }, tools)), body);
+  show(
+    root,
+    h(
+      "div",
+      { class: "u-head" },
+      h("h1", {}, "Runs"),
+      h(
+        "div",
+        { class: "u-row" },
+        apiButton(),
+        h("button", { class: "u-btn", type: "button", onclick: () => exportCSV(state) }, "Export CSV"),
+        h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "u-row", style: "margin-bottom:16px" },
+      search,
+      filter("Every status", "status", STATUSES),
+      filter("Every kind", "kind", KINDS),
+      h("span", { class: "u-push" }, tools),
+    ),
+    body,
+  );
   keys([["/", "Search runs", () => search.focus()]]);
   load();
-  setInterval(() => { if (!document.hidden && state.runs.length <= PAGE_SIZE && !state.chosen.size) load(); }, REFRESH_MS);
+  setInterval(() => {
+    if (!document.hidden && state.runs.length <= PAGE_SIZE && !state.chosen.size) load();
+  }, REFRESH_MS);
 }
 
 function table(state, draw, load) {
   const runs = state.runs;
   if (!runs.length) {
     const isFiltered = state.status || state.kind || state.text;
-    return [isFiltered ? empty("No run matches", "Change the filters to see others.") : empty("No runs yet", "Every run you launch is listed here, with its status, its step and its reward.", h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"))];
+    return [
+      isFiltered
+        ? empty("No run matches", "Change the filters to see others.")
+        : empty(
+            "No runs yet",
+            "Every run you launch is listed here, with its status, its step and its reward.",
+            h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"),
+          ),
+    ];
   }
-  const pick = (run, on) => { if (on) state.chosen.add(run.id); else state.chosen.delete(run.id); draw(); };
-  const row = (run) => h("tr", {},
-    h("td", {}, h("input", { type: "checkbox", "aria-label": `Choose ${runName(run)}`, checked: state.chosen.has(run.id), onchange: (event) => pick(run, event.target.checked) })),
-    h("td", {}, status(run.status)), h("td", { style: "overflow-wrap:anywhere" }, h("a", { href: `/run?id=${run.id}` }, runName(run)), ...run.tags.map((tag) => h("span", { class: "u-tag", style: "margin-left:8px" }, tag))),
-    h("td", { class: "wide-only u-muted" }, run.kind), h("td", { class: "num" }, run.num_steps ? `${run.step}/${run.num_steps}` : "–"),
-    h("td", { class: "num wide-only" }, figure(headlineReward(run.latest_metrics))), h("td", { class: "num u-muted wide-only" }, when(run.created_at)),
-    h("td", { class: "num wide-only" }, h("a", { href: `/launch?clone=${run.id}` }, "Clone")));
-  const head = [["", ""], ["Status", ""], ["Name", ""], ["Kind", "wide-only"], ["Step", "num"], ["Reward", "num wide-only"], ["Age", "num wide-only"], ["", "num wide-only"]];
-  const more = state.hasMore ? h("div", { style: "text-align:center;margin-top:12px" }, action("Load more", () => load(true))) : null;
-  return [h("table", { class: "u-table" }, h("thead", {}, h("tr", {}, ...head.map(([name, kind]) => h("th", { class: kind, scope: "col" }, name)))), h("tbody", {}, ...runs.map(row))), more];
+  const pick = (run, on) => {
+    if (on) state.chosen.add(run.id);
+    else state.chosen.delete(run.id);
+    draw();
+  };
+  const row = (run) =>
+    h(
+      "tr",
+      {},
+      h(
+        "td",
+        {},
+        h("input", {
+          type: "checkbox",
+          "aria-label": `Choose ${runName(run)}`,
+          checked: state.chosen.has(run.id),
+          onchange: (event) => pick(run, event.target.checked),
+        }),
+      ),
+      h("td", {}, status(run.status)),
+      h(
+        "td",
+        { style: "overflow-wrap:anywhere" },
+        h("a", { href: `/run?id=${run.id}` }, runName(run)),
+        ...run.tags.map((tag) => h("span", { class: "u-tag", style: "margin-left:8px" }, tag)),
+      ),
+      h("td", { class: "wide-only u-muted" }, run.kind),
+      h("td", { class: "num" }, run.num_steps ? `${run.step}/${run.num_steps}` : "–"),
+      h("td", { class: "num wide-only" }, figure(headlineReward(run.latest_metrics))),
+      h("td", { class: "num u-muted wide-only" }, when(run.created_at)),
+      h("td", { class: "num wide-only" }, h("a", { href: `/launch?clone=${run.id}` }, "Clone")),
+    );
+  const head = [
+    ["", ""],
+    ["Status", ""],
+    ["Name", ""],
+    ["Kind", "wide-only"],
+    ["Step", "num"],
+    ["Reward", "num wide-only"],
+    ["Age", "num wide-only"],
+    ["", "num wide-only"],
+  ];
+  const more = state.hasMore
+    ? h(
+        "div",
+        { style: "text-align:center;margin-top:12px" },
+        action("Load more", () => load(true)),
+      )
+    : null;
+  return [
+    h(
+      "table",
+      { class: "u-table" },
+      h("thead", {}, h("tr", {}, ...head.map(([name, kind]) => h("th", { class: kind, scope: "col" }, name)))),
+      h("tbody", {}, ...runs.map(row)),
+    ),
+    more,
+  ];
 }
 
 function bulk(state, load) {
   const chosen = state.runs.filter((run) => state.chosen.has(run.id) && !TERMINAL.includes(run.status));
   if (!chosen.length) return [];
-  return [action(`Cancel ${plural(chosen.length, "run")}`, async () => {
-    await Promise.all(chosen.map((run) => verb(run.id, "cancel")));
-    state.chosen.clear();
-    toast("Cancel is asked for: the runs end within one step.", 5);
-    await load();
-  }, "u-danger")];
+  return [
+    action(
+      `Cancel ${plural(chosen.length, "run")}`,
+      async () => {
+        await Promise.all(chosen.map((run) => verb(run.id, "cancel")));
+        state.chosen.clear();
+        toast("Cancel is asked for: the runs end within one step.", 5);
+        await load();
+      },
+      "u-danger",
+    ),
+  ];
 }
 
 function exportCSV(state) {
   const columns = ["id", "name", "kind", "status", "step", "num_steps", "recipe", "created_at", "finished_at"];
   const metrics = [...new Set(state.runs.flatMap((run) => Object.keys(run.latest_metrics)))].sort();
-  const cell = (value) => (value === null || value === undefined ? "" : /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-  const lines = state.runs.map((run) => [...columns.map((name) => cell(run[name])), ...metrics.map((name) => cell(run.latest_metrics[name]))].join(","));
+  const cell = (value) =>
+    value === null || value === undefined
+      ? ""
+      : /[",\n]/.test(String(value))
+        ? `"${String(value).replaceAll('"', '""')}"`
+        : String(value);
+  const lines = state.runs.map((run) =>
+    [...columns.map((name) => cell(run[name])), ...metrics.map((name) => cell(run.latest_metrics[name]))].join(","),
+  );
   const blob = new Blob([[[...columns, ...metrics].join(","), ...lines].join("\n"), "\n"], { type: "text/csv" });
   const link = h("a", { href: URL.createObjectURL(blob), download: "runs.csv" });
   link.click();

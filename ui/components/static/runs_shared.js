@@ -1,6 +1,6 @@
-// What several pages say about a run: its name, its progress, the reward that stands for it, and what may be asked of it.
+// What several pages say about a run: its name, its progress, the reward it is known by, what may be asked of it.
 import { action, h, toast } from "./dom.js";
-import { get, post, verb } from "./api.js";
+import { get, verb } from "./api.js";
 
 export const TERMINAL = ["succeeded", "failed", "cancelled"];
 
@@ -10,42 +10,55 @@ export function runName(run) {
 
 /** The one reward a sparkline shows. */
 export function headlineReward(metrics) {
-  return metrics["reward/mean"] ?? metrics.reward ?? metrics["score/overall"] ?? metrics.loss ?? null;
+  return metrics["reward/mean"] ?? metrics.reward ?? metrics["policy/correct"] ?? metrics.loss ?? null;
 }
 
 export function progress(run) {
   const share = run.num_steps ? run.step / run.num_steps : 0;
-  return h("div", { class: "u-progress", role: "progressbar", "aria-label": "progress", "aria-valuemin": 0, "aria-valuemax": run.num_steps || 1, "aria-valuenow": run.step },
-    h("div", { style: `width:${(share * 100).toFixed(1)}%` }));
+  return h(
+    "div",
+    {
+      class: "u-progress",
+      role: "progressbar",
+      "aria-label": "progress",
+      "aria-valuemin": 0,
+      "aria-valuemax": run.num_steps || 1,
+      "aria-valuenow": run.step,
+    },
+    h("div", { style: `width:${(share * 100).toFixed(1)}%` }),
+  );
 }
 
 /** What can be asked of a run in its state: `[name of the verb, label, what the toast says]`. */
-export function verbsFor(run) {
+function verbsFor(run) {
   if (TERMINAL.includes(run.status)) return [];
   const cancel = ["cancel", "Cancel", "Cancel is asked for: the run ends within one step."];
   if (run.status === "queued") return [cancel];
   if (run.status === "paused") return [["resume", "Resume", "The run goes on from its checkpoint."], cancel];
-  return [["pause", "Pause", "Pause is asked for: the run saves a checkpoint and stops within one step."],
+  return [
+    ["pause", "Pause", "Pause is asked for: the run saves a checkpoint and stops within one step."],
     ["sample-now", "Sample now", "Pictures follow within one step."],
-    ["save-checkpoint", "Save", "A checkpoint follows within one step."], cancel];
+    ["save-checkpoint", "Save", "A checkpoint follows within one step."],
+    cancel,
+  ];
 }
 
 export function verbButtons(run, after) {
-  return verbsFor(run).map(([name, label, words]) => action(label, async () => {
-    const changed = await verb(run.id, name);
-    toast(words, 5);
-    after(changed);
-  }, name === "cancel" ? "u-danger" : name === "resume" ? "u-main" : ""));
+  return verbsFor(run).map(([name, label, words]) =>
+    action(
+      label,
+      async () => {
+        const changed = await verb(run.id, name);
+        toast(words, 5);
+        after(changed);
+      },
+      name === "cancel" ? "u-danger" : name === "resume" ? "u-main" : "",
+    ),
+  );
 }
 
 export function cloneButton(run) {
   return h("a", { class: "u-btn", href: `/launch?clone=${run.id}` }, "Clone");
-}
-
-/** Asks the API for a copy of the run and opens it. */
-export async function cloneNow(id) {
-  const copy = await post(`/runs/${id}/clone`);
-  location.href = `/run?id=${copy.id}`;
 }
 
 export const fetchRun = (id) => get(`/runs/${encodeURIComponent(id)}`);

@@ -10,20 +10,49 @@ import { apiButton, apiCalls, keys } from "./shell.js";
 export async function mount(root) {
   const id = query("id");
   titled("Sample");
-  if (!id) return show(root, empty("Which sample?", "Click a picture on a group board.", h("a", { class: "u-btn u-main", href: "/runs" }, "All runs")));
+  if (!id)
+    return show(
+      root,
+      empty(
+        "Which sample?",
+        "Click a picture on a group board.",
+        h("a", { class: "u-btn u-main", href: "/runs" }, "All runs"),
+      ),
+    );
   try {
     const sample = await get(`/samples/${encodeURIComponent(id)}`);
     await open(root, sample);
-  } catch (error) { show(root, failure(error, () => mount(root))); }
+  } catch (error) {
+    show(
+      root,
+      failure(error, () => mount(root)),
+    );
+  }
 }
 
 async function open(root, sample) {
   titled(sample.prompt);
   const path = `/samples/${sample.id}`;
   apiCalls([{ path }, { path: `${path}/trajectory` }, { path: `${path}/image` }, { path: `${path}/replay.gif` }]);
-  const stage = h("div", { class: "u-card" }, h("p", { class: "u-chart-none" }, "Loading the trajectory …")), siblings = h("div", {});
-  show(root, heading(sample), h("div", { class: "u-stack" }, stage, h("div", { class: "u-half" }, verdictCard(sample), rewardCard(sample)), siblings));
-  if (!sample.has_trajectory) show(stage, picture(sample), h("p", { class: "u-chart-none" }, "This sample was stored without its trajectory, so there is no replay."));
+  const stage = h("div", { class: "u-card" }, h("p", { class: "u-chart-none" }, "Loading the trajectory …")),
+    siblings = h("div", {});
+  show(
+    root,
+    heading(sample),
+    h(
+      "div",
+      { class: "u-stack" },
+      stage,
+      h("div", { class: "u-half" }, verdictCard(sample), rewardCard(sample)),
+      siblings,
+    ),
+  );
+  if (!sample.has_trajectory)
+    show(
+      stage,
+      picture(sample),
+      h("p", { class: "u-chart-none" }, "This sample was stored without its trajectory, so there is no replay."),
+    );
   else {
     const player = new Replay(sample, await get(`${path}/trajectory`));
     show(stage, player.element);
@@ -34,12 +63,22 @@ async function open(root, sample) {
   const groups = await getAll(`/runs/${sample.run_id}/groups`, { step: sample.step });
   const group = groups.find((item) => item.id === sample.group_id);
   if (!group) return;
-  show(siblings, card("Its group", groupRow(group, { currentId: sample.id }), h("a", { class: "u-push", href: `/groups?run=${sample.run_id}&step=${sample.step}` }, "All groups of the step")));
+  show(
+    siblings,
+    card(
+      "Its group",
+      groupRow(group, { currentId: sample.id }),
+      h("a", { class: "u-push", href: `/groups?run=${sample.run_id}&step=${sample.step}` }, "All groups of the step"),
+    ),
+  );
   const go = (by) => {
     const next = group.samples[group.samples.findIndex((item) => item.id === sample.id) + by];
     if (next) location.href = `/sample?id=${next.id}`;
   };
-  keys([["ArrowUp", "Better sample of the group", () => go(-1)], ["ArrowDown", "Worse sample of the group", () => go(1)]]);
+  keys([
+    ["ArrowUp", "Better sample of the group", () => go(-1)],
+    ["ArrowDown", "Worse sample of the group", () => go(1)],
+  ]);
 }
 
 /** Enters the weights by which the run added the parts up. */
@@ -51,34 +90,127 @@ function weigh(root, run) {
 }
 
 function picture(sample) {
-  return h("div", { class: "u-frame", style: "max-width:320px" }, h("img", { src: sample.image_url, alt: sample.prompt }));
+  return h(
+    "div",
+    { class: "u-frame", style: "max-width:320px" },
+    h("img", { src: sample.image_url, alt: sample.prompt }),
+  );
 }
 
 function heading(sample) {
-  const parts = Object.entries(sample.reward_breakdown).map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`).join(", ");
-  const exports = sample.has_trajectory ? [["replay.gif", "GIF"], ["replay.webp", "WebP"], ["trajectory", "JSON"]].map(([name, label]) =>
-    h("a", { class: "u-btn", href: `/api/v1/samples/${sample.id}/${name}`, download: `sample-${sample.id.slice(-8)}.${label.toLowerCase()}` }, label)) : [];
-  return h("div", { class: "u-head" }, h("div", {},
-    h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", h("a", { href: `/run?id=${sample.run_id}` }, "run"), " / ", h("a", { href: `/groups?run=${sample.run_id}&step=${sample.step}` }, `step ${sample.step}`)),
-    h("h1", { style: "overflow-wrap:anywhere" }, `“${sample.prompt}”`),
-    h("div", { class: "u-row wide u-muted", style: "margin-top:4px" }, h("span", {}, `seed ${sample.seed}`), h("span", {}, `reward ${figure(sample.reward)}${parts ? ` (${parts})` : ""}`),
-      sample.advantage === null ? null : h("span", {}, `advantage ${signed(sample.advantage)}`), identifier(sample.id))),
-    h("div", { class: "u-row" }, ...exports, apiButton()));
+  const parts = Object.entries(sample.reward_breakdown)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`)
+    .join(", ");
+  const exports = sample.has_trajectory
+    ? [
+        ["replay.gif", "GIF"],
+        ["replay.webp", "WebP"],
+        ["trajectory", "JSON"],
+      ].map(([name, label]) =>
+        h(
+          "a",
+          {
+            class: "u-btn",
+            href: `/api/v1/samples/${sample.id}/${name}`,
+            download: `sample-${sample.id.slice(-8)}.${label.toLowerCase()}`,
+          },
+          label,
+        ),
+      )
+    : [];
+  return h(
+    "div",
+    { class: "u-head" },
+    h(
+      "div",
+      {},
+      h(
+        "p",
+        { class: "u-crumb" },
+        h("a", { href: "/runs" }, "Runs"),
+        " / ",
+        h("a", { href: `/run?id=${sample.run_id}` }, "run"),
+        " / ",
+        h("a", { href: `/groups?run=${sample.run_id}&step=${sample.step}` }, `step ${sample.step}`),
+      ),
+      h("h1", { style: "overflow-wrap:anywhere" }, `“${sample.prompt}”`),
+      h(
+        "div",
+        { class: "u-row wide u-muted", style: "margin-top:4px" },
+        h("span", {}, `seed ${sample.seed}`),
+        h("span", {}, `reward ${figure(sample.reward)}${parts ? ` (${parts})` : ""}`),
+        sample.advantage === null ? null : h("span", {}, `advantage ${signed(sample.advantage)}`),
+        identifier(sample.id),
+      ),
+    ),
+    h("div", { class: "u-row" }, ...exports, apiButton()),
+  );
 }
 
 function verdictCard(sample) {
   const verdict = sample.verdict;
   if (!verdict) return card("Verdict", h("p", { class: "u-chart-none" }, "No verifier looked at this picture."));
   const found = verdict.found.map((item) => `${item.colour} ${item.shape}`).join(", ") || "nothing";
-  return card("Verdict", h("div", { class: "u-stack tight" },
-    h("ul", { class: "u-list" }, ...verdict.conditions.map((item) => h("li", {}, h("span", { class: item.is_satisfied ? "u-yes" : "u-no" }), h("span", {}, item.text)))),
-    h("p", { class: "u-muted u-small" }, `Found: ${found}.`)), h("span", { class: "u-small u-muted" }, verdict.is_strict ? "correct, nothing extra" : verdict.is_correct ? "correct, with something extra" : "not correct"));
+  return card(
+    "Verdict",
+    h(
+      "div",
+      { class: "u-stack tight" },
+      h(
+        "ul",
+        { class: "u-list" },
+        ...verdict.conditions.map((item) =>
+          h("li", {}, h("span", { class: item.is_satisfied ? "u-yes" : "u-no" }), h("span", {}, item.text)),
+        ),
+      ),
+      h("p", { class: "u-muted u-small" }, `Found: ${found}.`),
+    ),
+    h(
+      "span",
+      { class: "u-small u-muted" },
+      verdict.is_strict
+        ? "correct, nothing extra"
+        : verdict.is_correct
+          ? "correct, with something extra"
+          : "not correct",
+    ),
+  );
 }
 
 function rewardCard(sample) {
   const rows = Object.entries(sample.reward_breakdown);
-  return card("Reward", h("div", {}, h("table", { class: "u-table" }, h("tbody", {},
-    ...rows.map(([name, value]) => h("tr", {}, h("td", {}, name.replaceAll("_", " ")), h("td", { class: "num u-muted", "data-weight": name }), h("td", { class: "num" }, figure(value)))),
-    h("tr", {}, h("td", {}, h("strong", {}, "total")), h("td", {}), h("td", { class: "num" }, h("strong", {}, figure(sample.reward)))))),
-    sample.is_kept ? null : h("p", { class: "u-small u-muted", style: "margin-top:8px" }, `Its group was filtered: ${sample.reason}`)));
+  return card(
+    "Reward",
+    h(
+      "div",
+      {},
+      h(
+        "table",
+        { class: "u-table" },
+        h(
+          "tbody",
+          {},
+          ...rows.map(([name, value]) =>
+            h(
+              "tr",
+              {},
+              h("td", {}, name.replaceAll("_", " ")),
+              h("td", { class: "num u-muted", "data-weight": name }),
+              h("td", { class: "num" }, figure(value)),
+            ),
+          ),
+          h(
+            "tr",
+            {},
+            h("td", {}, h("strong", {}, "total")),
+            h("td", {}),
+            h("td", { class: "num" }, h("strong", {}, figure(sample.reward))),
+          ),
+        ),
+      ),
+      sample.is_kept
+        ? null
+        : h("p", { class: "u-small u-muted", style: "margin-top:8px" }, `Its group was filtered: ${sample.reason}`),
+    ),
+  );
 }

@@ -1,7 +1,11 @@
 // The chrome all pages share: navigation, theme, keyboard map, and the dialog that shows a page as an API call.
 import { dialog, h, svg } from "./dom.js";
 
-const PAGES = [["/", "Home", "h"], ["/runs", "Runs", "r"], ["/launch", "Launch", "l"]];
+const PAGES = [
+  ["/", "Home", "h"],
+  ["/runs", "Runs", "r"],
+  ["/launch", "Launch", "l"],
+];
 const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs" };
 const extraKeys = new Map();
 let calls = [];
@@ -18,14 +22,26 @@ export function apiCalls(list) {
 
 export function showCalls() {
   const origin = location.origin;
-  const text = calls.map(({ method = "GET", path, body, stream }) => {
-    const flags = [stream ? "-N" : "", method === "GET" ? "" : `-X ${method}`].filter(Boolean).join(" ");
-    const data = body === undefined ? "" : ` \\\n  -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
-    return `curl ${flags ? `${flags} ` : ""}'${origin}/api/v1${path}'${data}`;
-  }).join("\n\n");
+  const text = calls
+    .map(({ method = "GET", path, body, stream }) => {
+      const flags = [stream ? "-N" : "", method === "GET" ? "" : `-X ${method}`].filter(Boolean).join(" ");
+      const data =
+        body === undefined
+          ? ""
+          : ` \\\n  -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
+      return `curl ${flags ? `${flags} ` : ""}'${origin}/api/v1${path}'${data}`;
+    })
+    .join("\n\n");
   const copy = h("button", { class: "u-btn", type: "button" }, "Copy");
-  copy.addEventListener("click", async () => { await navigator.clipboard.writeText(text); copy.textContent = "Copied"; });
-  dialog("This page as API calls", h("pre", { class: "u-code tall" }, text), h("p", { style: "margin-top:16px" }, copy));
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text);
+    copy.textContent = "Copied";
+  });
+  dialog(
+    "This page as API calls",
+    h("pre", { class: "u-code tall" }, text),
+    h("p", { style: "margin-top:16px" }, copy),
+  );
 }
 
 export function apiButton() {
@@ -33,7 +49,9 @@ export function apiButton() {
 }
 
 function themeNow() {
-  return document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  return (
+    document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")
+  );
 }
 
 function toggleTheme() {
@@ -49,10 +67,18 @@ function labelTheme() {
   if (button) button.textContent = themeNow() === "dark" ? "Light" : "Dark";
 }
 
-export function helpKeys() {
-  const general = [...PAGES.map(([, name, key]) => [["g", key], `Go to ${name}`]), [["t"], "Light or dark"], [["?"], "This map"], [["Esc"], "Close"]];
+function helpKeys() {
+  const general = [
+    ...PAGES.map(([, name, key]) => [["g", key], `Go to ${name}`]),
+    [["t"], "Light or dark"],
+    [["?"], "This map"],
+    [["Esc"], "Close"],
+  ];
   const own = [...extraKeys].map(([key, { label }]) => [[key], label]);
-  const line = ([list, label]) => [h("dt", {}, ...list.flatMap((key) => [h("span", { class: "u-kbd" }, key), " "])), h("dd", {}, label)];
+  const line = ([list, label]) => [
+    h("dt", {}, ...list.flatMap((key) => [h("span", { class: "u-kbd" }, key), " "])),
+    h("dd", {}, label),
+  ];
   dialog("Keys", h("dl", {}, ...[...own, ...general].flatMap(line)));
 }
 
@@ -65,28 +91,72 @@ function press(event) {
   if (isGoing) {
     isGoing = false;
     const page = PAGES.find(([, , key]) => key === event.key);
-    if (page) { location.href = page[0]; return; }
+    if (page) {
+      location.href = page[0];
+      return;
+    }
   }
-  if (event.key === "g") { isGoing = true; setTimeout(() => { isGoing = false; }, 1200); return; }
+  if (event.key === "g") {
+    isGoing = true;
+    setTimeout(() => {
+      isGoing = false;
+    }, 1200);
+    return;
+  }
   if (event.key === "?") return helpKeys();
   if (event.key === "t") return toggleTheme();
   const own = extraKeys.get(event.key === " " ? "Space" : event.key);
-  if (own) { event.preventDefault(); own.handler(); }
+  if (own) {
+    event.preventDefault();
+    own.handler();
+  }
 }
 
 function logo() {
-  const cells = [1, 0, 1, 0, 1, 0, 1, 0, 0].map((on, index) => svg("rect", {
-    x: 7 + 6.5 * (index % 3), y: 7 + 6.5 * Math.floor(index / 3), width: 5, height: 5, fill: "#fff", opacity: on ? 1 : 0.35 }));
-  return svg("svg", { viewBox: "0 0 32 32", "aria-hidden": "true" }, svg("rect", { width: 32, height: 32, rx: 8, fill: "#4338ca" }), ...cells);
+  const cells = [1, 0, 1, 0, 1, 0, 1, 0, 0].map((on, index) =>
+    svg("rect", {
+      x: 7 + 6.5 * (index % 3),
+      y: 7 + 6.5 * Math.floor(index / 3),
+      width: 5,
+      height: 5,
+      fill: "#fff",
+      opacity: on ? 1 : 0.35,
+    }),
+  );
+  return svg(
+    "svg",
+    { viewBox: "0 0 32 32", "aria-hidden": "true" },
+    svg("rect", { width: 32, height: 32, rx: 8, fill: "#4338ca" }),
+    ...cells,
+  );
 }
 
 function navigation() {
   const here = BELONGS_TO[location.pathname] ?? location.pathname;
-  const links = PAGES.map(([path, name]) => h("a", { href: path, "aria-current": path === here ? "page" : null }, name));
-  return h("nav", { class: "u-nav", "aria-label": "Studio" }, h("div", { class: "u-nav-in" },
-    h("a", { class: "u-brand", href: "/", "aria-label": "Unmask Studio" }, logo(), h("span", {}, "Unmask Studio")), ...links, h("span", { class: "u-space" }),
-    h("button", { class: "u-btn quiet", id: "u-theme", type: "button", title: "Light or dark (t)", onclick: toggleTheme }, ""),
-    h("button", { class: "u-btn quiet", type: "button", title: "Keys (?)", "aria-label": "Keys", onclick: helpKeys }, "?")));
+  const links = PAGES.map(([path, name]) =>
+    h("a", { href: path, "aria-current": path === here ? "page" : null }, name),
+  );
+  return h(
+    "nav",
+    { class: "u-nav", "aria-label": "Studio" },
+    h(
+      "div",
+      { class: "u-nav-in" },
+      h("a", { class: "u-brand", href: "/", "aria-label": "Unmask Studio" }, logo(), h("span", {}, "Unmask Studio")),
+      ...links,
+      h("span", { class: "u-space" }),
+      h(
+        "button",
+        { class: "u-btn quiet", id: "u-theme", type: "button", title: "Light or dark (t)", onclick: toggleTheme },
+        "",
+      ),
+      h(
+        "button",
+        { class: "u-btn quiet", type: "button", title: "Keys (?)", "aria-label": "Keys", onclick: helpKeys },
+        "?",
+      ),
+    ),
+  );
 }
 
 document.body.prepend(navigation());
