@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,11 +116,30 @@ def launch(studio: Studio, config: TrainConfig) -> UUID:
             time.sleep(0.5)
 
 
-def finish(studio: Studio, run_id: UUID, chance: random.Random | None) -> tuple[Run, list[str]]:
-    """Waits for the run's end, and kills something now and then where a source of chance is given."""
+class Killer:
+    """Chooses a victim now and then."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._reached, self._num_kills_there = 0, 0
+        self._next_kill = time.monotonic() + 2
+
+    def __call__(self, run: Run | None) -> str | None:
+        """Whom to kill now, if anybody."""
+        if run is not None and run.step > self._reached:
+            self._reached, self._num_kills_there = run.step, 0
+        if time.monotonic() < self._next_kill or self._num_kills_there == MOST_KILLS_A_STEP:
+            return None
+        self._num_kills_there += 1
+        self._next_kill = time.monotonic() + self._chance.uniform(1, 12)
+        return self._chance.choice(VICTIMS)
+
+
+def finish(
+    studio: Studio, run_id: UUID, victim_now: Callable[[Run | None], str | None] | None = None
+) -> tuple[Run, list[str]]:
+    """Waits for the run's end, and kills whom `victim_now` names meanwhile."""
     killed: list[str] = []
-    reached, num_kills_there = 0, 0
-    next_kill = time.monotonic() + 2
     orphan_since: float | None = None
     while True:
         time.sleep(0.3)
@@ -129,14 +148,9 @@ def finish(studio: Studio, run_id: UUID, chance: random.Random | None) -> tuple[
         if run is not None and run.status.is_terminal:
             return run, killed
         orphan_since = watch_lease(run, orphan_since)
-        if run is not None and run.step > reached:
-            reached, num_kills_there = run.step, 0
-        is_due = chance is not None and time.monotonic() > next_kill and num_kills_there < MOST_KILLS_A_STEP
-        if chance is not None and is_due:
-            killed.append(chance.choice(VICTIMS))
-            num_kills_there += 1
-            studio.kill(killed[-1])
-            next_kill = time.monotonic() + chance.uniform(1, 12)
+        if victim_now is not None and (victim := victim_now(run)) is not None:
+            killed.append(victim)
+            studio.kill(victim)
 
 
 def watch_lease(run: Run | None, orphan_since: float | None) -> float | None:
@@ -201,11 +215,11 @@ def main() -> int:
     deadline = time.monotonic() + 60 * options.minutes
     try:
         config = configuration(options.seed, options.steps)
-        calm, _ = finish(studio, launch(studio, config), None)
+        calm, _ = finish(studio, launch(studio, config))
         assert calm.error is None, calm.error
         expected = traces_of(studio, calm)
         while time.monotonic() < deadline:
-            run, killed = finish(studio, launch(studio, config), chance)
+            run, killed = finish(studio, launch(studio, config), Killer(chance))
             wrong = [f"ended as {run.status}: {run.error}"] if run.status != calm.status else []
             wrong += differences(expected, traces_of(studio, run))
             num_wrong += bool(wrong)
