@@ -1,13 +1,14 @@
-"""How fast the gradient of one optimizer step is, against the published way on the same weights and transitions.
+"""How fast one optimizer step is, against the published way on the same weights and transitions.
 
-python -m tests.bench.bench_update; it first shows that all ways give the same gradient, then times them in turn, and
-fails where ours is not at least twice as fast as the published way: one unmasking step of one image at a time, full
-vocabulary, dense mask. A second baseline grants that way batches over the images, which is the harder comparison.
+python -m tests.bench.bench_update; it first shows that all ways give the same gradient, then times them in turn, each
+with AdamW's step at its end, and fails where ours is not at least twice as fast as both baselines: one unmasking step
+of one image at a time, full vocabulary, dense mask; and the same with batches over the images, which is the harder one.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from backend.schemas.algorithm import (
 from backend.schemas.config import TrainConfig
 from tests.bench.published_way import accumulate_one_by_one, accumulate_step_by_step
 from tests.bench.timing import Way, print_table, seconds_a_unit
+from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.replay import Transitions, transitions_of
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.update import accumulate
@@ -37,7 +39,8 @@ CONFIG = TrainConfig(
     grpo=MaskGRPOConfig(
         transition=TransitionDefinition.CANDIDATE_2, ratio=RatioLevel.MEAN, step_selection=StepSelection.ALL
     ),
-    optimizer=OptimizerConfig(num_micro_batches=2),
+    # So low that the many steps of a measurement leave the ratios at 1 and no gradient is clipped away.
+    optimizer=OptimizerConfig(num_micro_batches=2, learning_rate=1e-8, weight_decay=0),
 )
 
 
@@ -59,39 +62,58 @@ def gradient(policy: ShowoPolicy) -> Tensor:
     return vector
 
 
-def main() -> int:
-    """Compare, time, print; 1 where the ratio is too small or the gradients differ."""
-    policy = load_policy(SHIPPED_WEIGHTS, torch.device("cpu"))
-    whole = make_transitions(policy)
-    # The published way is slow, and a transition's cost does not depend on the others: an eighth of them will do.
-    few = whole.index(torch.arange(0, len(whole), 7))
-    ways = [
+def ways_of(policy: ShowoPolicy, whole: Transitions) -> list[Way]:
+    """Whole optimizer steps: gradient of all transitions, clipping, AdamW."""
+    parameters = {name: each for name, each in policy.named_parameters() if each.requires_grad}
+    optimizer = PolicyOptimizer(parameters, CONFIG.optimizer, CONFIG.num_steps)
+
+    def step_of(accumulation: Callable[[], object]) -> Callable[[], None]:
+        def step() -> None:
+            optimizer.zero_gradient()
+            accumulation()
+            assert optimizer.apply(0).is_applied
+
+        return step
+
+    return [
         Way(
             "published: one unmasking step of one image at a time",
-            lambda: accumulate_one_by_one(policy, few, CONFIG.grpo, 0.0),
-            len(few),
+            step_of(lambda: accumulate_one_by_one(policy, whole, CONFIG.grpo, 0.0)),
+            len(whole),
         ),
         Way(
             "published, granted batches: one unmasking step at a time",
-            lambda: accumulate_step_by_step(policy, whole, CONFIG.grpo, 0.0),
+            step_of(lambda: accumulate_step_by_step(policy, whole, CONFIG.grpo, 0.0)),
             len(whole),
         ),
         Way(
             "ours: all unmasking steps of all images, rows of the loss only",
-            lambda: accumulate(policy, None, whole, len(whole), CONFIG),
+            step_of(lambda: accumulate(policy, None, whole, len(whole), CONFIG)),
             len(whole),
         ),
     ]
-    accumulate_one_by_one(policy, few, CONFIG.grpo, 0.0)
+
+
+def main() -> int:
+    """Compare, time, print; 1 where a ratio is too small or the gradients differ."""
+    policy = load_policy(SHIPPED_WEIGHTS, torch.device("cpu"))
+    whole = make_transitions(policy)
+    accumulate_one_by_one(policy, whole, CONFIG.grpo, 0.0)
     slow = gradient(policy)
-    accumulate(policy, None, few, len(few), CONFIG)
-    difference = ((gradient(policy) - slow).norm() / slow.norm()).item()
-    print(f"relative difference of the gradients: {difference:.1e}")
+    accumulate_step_by_step(policy, whole, CONFIG.grpo, 0.0)
+    batched = gradient(policy)
+    accumulate(policy, None, whole, len(whole), CONFIG)
+    ours = gradient(policy)
+    differences = [((each - slow).norm() / slow.norm()).item() for each in (batched, ours)]
+    print(f"relative differences from the first way's gradient: {differences[0]:.1e}, {differences[1]:.1e}")
+    ways = ways_of(policy, whole)
     seconds = seconds_a_unit(ways, num_rounds=3)
-    policy.zero_grad()
-    print_table(f"Gradient of one optimizer step, {torch.get_num_threads()} threads", "transitions", ways, seconds)
-    is_good = seconds[0] / seconds[2] >= SMALLEST_RATIO and difference < 1e-3
-    print(f"  wanted: at least {SMALLEST_RATIO:g}x the published way: {'met' if is_good else 'NOT MET'}")
+    print_table(f"One optimizer step, {torch.get_num_threads()} threads", "transitions", ways, seconds)
+    is_good = max(differences) < 1e-3
+    for way, each in zip(ways[:2], seconds[:2], strict=True):
+        is_met = each / seconds[2] >= SMALLEST_RATIO
+        is_good = is_good and is_met
+        print(f"  wanted: at least {SMALLEST_RATIO:g}x '{way.name}': {'met' if is_met else 'NOT MET'}")
     return 0 if is_good else 1
 
 
