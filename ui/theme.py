@@ -61,6 +61,8 @@ SERIES: Mapping[str, str] = {
     "series-sky": "#56b4e9",
     "series-vermillion": "#d55e00",
     "series-purple": "#cc79a7",
+    # The ring around new tokens is the same in both themes: a pale one would be lost on viridis.
+    "ring": "#4338ca",
 }
 DARK_SERIES: Mapping[str, str] = {**SERIES, "series-blue": "#3f9bd4"}
 

@@ -50,7 +50,7 @@ export function paintGrid(canvas, trajectory, index, layer, colours) {
     context.fillStyle = value === null ? colours.sunken : css(viridis((value - low) / (high - low || 1)));
     context.fillRect(x, y, scale, scale);
     if (isMasked) hatch(context, x, y, scale, value === null ? colours.line : colours.surface);
-    if (step.is_newly_unmasked[cell]) ring(context, x, y, scale, colours.accent, colours.surface);
+    if (step.is_newly_unmasked[cell]) ring(context, x, y, scale, colours.ring, colours.surface);
     else if (step.is_remasked[cell]) dashes(context, x, y, scale, colours.line);
   }
   context.strokeStyle = colours.surface;

@@ -215,8 +215,7 @@ export class Replay {
 function colours() {
   const style = getComputedStyle(document.documentElement),
     read = (name) => style.getPropertyValue(`--u-${name}`).trim();
-  // The ring is the light theme's accent in both themes: the dark theme's pale one would be lost on viridis.
-  return { sunken: read("sunken"), surface: read("surface"), accent: "#4338ca", line: read("border-strong") };
+  return { sunken: read("sunken"), surface: read("surface"), ring: read("ring"), line: read("border-strong") };
 }
 
 function summary(step) {
