@@ -38,7 +38,7 @@ def another_value(field: FormField, shown: Any) -> Any:
         case FieldKind.TEXT:
             return "shipped-2"
         case FieldKind.LINES:
-            return "two objects\n a second line"
+            return "counting\nposition" if field.path == "prompts.tasks" else "two objects\n a second line"
         case FieldKind.CHOICE:
             return next(choice for choice in field.choices if choice not in ("", shown))
 
