@@ -25,7 +25,7 @@ function tile(sample, { isCurrent = false } = {}) {
       class: "u-tile",
       href: `/sample?id=${sample.id}`,
       "aria-current": isCurrent ? "true" : null,
-      title: `reward ${figure(sample.reward)}${words ? ` = ${words}` : ""}\nseed ${sample.seed}`,
+      title: `${sample.purpose === "train" ? "reward" : "score"} ${figure(sample.reward)}${words ? `: ${words}` : ""}\nseed ${sample.seed}`,
     },
     h("img", { src: sample.image_url, alt: sample.prompt, loading: "lazy", width: 80, height: 80 }),
     h(

@@ -92,6 +92,9 @@ async function open(root, run) {
 
   const series = await get(url(`${path}/metrics`, { max_points: 2000 }));
   for (const point of series.points) points.add(point.step, point.values);
+  // Asked for by name, so that thinning a long run never drops a held-out score.
+  const heldOut = await get(url(`${path}/metrics`, { keys: "heldout/overall,heldout/strict", max_points: 2000 }));
+  for (const point of heldOut.points) points.add(point.step, point.values);
   const first = Math.max(run.num_events - NUM_PAST_EVENTS, 0);
   const past = [];
   for (let after = first; after < run.num_events;) {
@@ -108,7 +111,7 @@ async function open(root, run) {
     // Past steps are in the metrics already; a lost attempt's events would bring back what its successor removed.
     if (body.type === "step" && !isPast) points.add(body.step, body.metrics);
     if (body.type === "started" && !isPast) points.forgetAfter(body.from_step);
-    charts.take(body);
+    if (!isPast || body.type !== "score") charts.take(body);
     for (const panel of panels) panel.take(event, isPast);
     if (!isPast) {
       update(run, body);
@@ -144,7 +147,10 @@ function update(run, body) {
       status: "running",
       eta_seconds: run.pace * (body.num_steps - body.step),
     });
-  } else if (body.type === "alarm" && body.severity === "error")
+  } else if (body.type === "checkpoint") run.flags = { ...run.flags, is_save_requested: false };
+  else if (body.type === "samples" && body.purpose === "sample_now")
+    run.flags = { ...run.flags, is_sample_requested: false };
+  else if (body.type === "alarm" && body.severity === "error")
     toast(h("div", { class: "u-note u-error" }, h("strong", {}, body.message), body.cure));
 }
 

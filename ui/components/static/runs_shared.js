@@ -35,8 +35,10 @@ function verbsFor(run) {
   const cancel = ["cancel", "Cancel", "Cancel is asked for: the run ends within one step."];
   if (run.status === "queued") return [cancel];
   if (run.status === "paused") return [["resume", "Resume", "The run goes on from its checkpoint."], cancel];
+  const pause = ["pause", "Pause", "Pause is asked for: the run saves where it is and stops within one step."];
+  if (run.kind === "sample" || run.kind === "evaluate") return [pause, cancel];
   return [
-    ["pause", "Pause", "Pause is asked for: the run saves a checkpoint and stops within one step."],
+    pause,
     ["sample-now", "Sample now", "Pictures follow within one step."],
     ["save-checkpoint", "Save", "A checkpoint follows within one step."],
     cancel,

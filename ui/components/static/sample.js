@@ -59,7 +59,8 @@ async function open(root, sample) {
     player.draw();
     keys(player.keys());
   }
-  weigh(root, await fetchRun(sample.run_id));
+  // Only training adds the parts up with the run's weights; other pictures are scored by the benchmark's own rule.
+  if (sample.purpose === "train") weigh(root, await fetchRun(sample.run_id));
   const groups = await getAll(`/runs/${sample.run_id}/groups`, { step: sample.step });
   const group = groups.find((item) => item.id === sample.group_id);
   if (!group) return;
@@ -88,6 +89,8 @@ function weigh(root, run) {
     if (cell) cell.textContent = `${figure(weight)} ×`;
   }
 }
+
+const wordFor = (sample) => (sample.purpose === "train" ? "reward" : "score");
 
 function picture(sample) {
   return h(
@@ -138,7 +141,7 @@ function heading(sample) {
         "div",
         { class: "u-row wide u-muted", style: "margin-top:4px" },
         h("span", {}, `seed ${sample.seed}`),
-        h("span", {}, `reward ${figure(sample.reward)}${parts ? ` (${parts})` : ""}`),
+        h("span", {}, `${wordFor(sample)} ${figure(sample.reward)}${parts ? ` (${parts})` : ""}`),
         sample.advantage === null ? null : h("span", {}, `advantage ${signed(sample.advantage)}`),
         identifier(sample.id),
       ),
@@ -180,7 +183,7 @@ function verdictCard(sample) {
 function rewardCard(sample) {
   const rows = Object.entries(sample.reward_breakdown);
   return card(
-    "Reward",
+    sample.purpose === "train" ? "Reward" : "Score",
     h(
       "div",
       {},
