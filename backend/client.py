@@ -283,4 +283,6 @@ def _raise_problem(response: httpx.Response) -> None:
     except ValidationError:
         kind = UnavailableError if response.status_code >= 500 else StudioError
         raise kind(f"{response.request.url} answered {response.status_code} without a reason") from None
-    raise error_class(problem.status)(problem.detail, tuple(problem.errors))
+    error = error_class(problem.status)(problem.detail, tuple(problem.errors))
+    error.request_id = problem.request_id
+    raise error

@@ -16,6 +16,7 @@ class StudioError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+        self.request_id: str | None = None  # Known where the error came over the wire.
 
 
 class NotFoundError(StudioError):

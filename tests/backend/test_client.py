@@ -106,6 +106,7 @@ def test_problems_are_raised_as_the_errors_they_stand_for(studio: StudioClient, 
     with pytest.raises(MalformedError) as refused:
         studio.list_runs(limit=0)
     assert refused.value.errors[0].pointer == "/query/limit"
+    assert refused.value.request_id, "the error that a person sees carries the id that the log has"
     with pytest.raises(OutdatedError):
         studio.edit_run(run.id, RunEdit(name="n"), if_match='"9-0"')
     studio.pause_run(run.id)

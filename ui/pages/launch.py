@@ -194,7 +194,13 @@ def _own_values(
 def refusal(error: StudioError) -> str:
     """What the studio answered instead of doing what was asked."""
     return wrapped(
-        problem_panel([(error.title, error.detail), *((item.pointer, item.message) for item in error.errors)])
+        problem_panel(
+            [
+                (error.title, error.detail),
+                *((item.pointer, item.message) for item in error.errors),
+                *([("Request id", error.request_id)] if error.request_id else []),
+            ]
+        )
     )
 
 
