@@ -157,8 +157,11 @@ class Attempt:
         elif exit_code == _FOLDER_IS_BUSY:
             self._release("a job of an earlier attempt still holds the run's folder")
         elif exit_code == -signal.SIGKILL:
-            _log.warning("job killed", run_id=str(self.run_id), last_words=job.last_words())
-            self._commit(lambda session: runs.lose(session, run_id=self.run_id, attempt=self._attempt))
+            words = job.last_words()
+            _log.warning("job killed", run_id=str(self.run_id), last_words=words)
+            self._commit(
+                lambda session: runs.lose(session, run_id=self.run_id, attempt=self._attempt, last_words=words)
+            )
         else:
             self._finish(self._error or job.last_words())
 

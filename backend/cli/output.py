@@ -19,7 +19,7 @@ from backend.errors import StudioError
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people")]
 
 # Columns that are copied: never broken over lines.
-_WHOLE = ("id", "source", "name", "status", "step")
+_WHOLE = ("id", "source", "name", "kind", "status", "step", "reward", "created")
 _STATUS_STYLES = {
     "running": "blue",
     "paused": "yellow",
@@ -59,7 +59,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: st
     """A plain table, or the sentence that says why there is none."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
+        table.add_column(column, overflow="ellipsis" if column == "name" else "fold", no_wrap=column in _WHOLE)
     for row in rows:
         table.add_row(*row)
     if table.row_count:

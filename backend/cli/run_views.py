@@ -38,10 +38,10 @@ def line_of(run: Run) -> str:
 
 
 def print_runs(runs: Sequence[Run]) -> None:
-    """A table of runs."""
+    """A table of runs; an id's last eight characters are enough for every command, and what the pages show."""
     rows = [
         (
-            str(run.id),
+            str(run.id)[-8:],
             escape(run.name),
             run.kind.value,
             status_text(run.status),

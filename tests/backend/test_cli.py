@@ -172,7 +172,8 @@ def test_list_reads_over_pages_and_filters(studio: str, shell: Shell, make_run: 
     assert shell("run", "list", "--tag", "odd", "--kind", "train", "--status", "queued", "--json") == 0
     assert {run["name"] for run in json.loads(shell.out)} <= {f"run {number}" for number in range(1, 104, 2)}
     assert shell("run", "list") == 0
-    assert "run 103" in shell.out
+    line = next(line for line in shell.out.splitlines() if "run 103" in line)
+    assert str(rows[103].id)[-8:] in line, "a run is one line that begins with an id which commands accept"
 
 
 def test_a_run_is_found_by_the_end_of_its_id_or_as_the_last(

@@ -85,6 +85,16 @@ def test_a_run_that_loses_five_attempts_at_the_same_step_fails_with_a_reason(
     assert claim(sessions, row.id) is None
 
 
+def test_a_killed_job_leaves_its_last_words_on_the_run(sessions: Sessions, make_run: MakeRun) -> None:
+    row = make_run(worker="w")
+    with transaction(sessions) as session:
+        runs.lose(session, run_id=row.id, attempt=row.attempt, last_words="ended by SIGKILL: memory ran out")
+    with sessions() as session:
+        told = runs.list_events(session, run_id=row.id, after=0, limit=100)
+    assert "ended by SIGKILL: memory ran out" in str(told[-1].body)
+    assert read(sessions, row.id).status == "queued"
+
+
 def test_progress_sets_the_count_of_lost_attempts_back(
     sessions: Sessions, make_run: MakeRun, expire_lease: Expire
 ) -> None:

@@ -29,10 +29,11 @@ def warning_panel(warnings: Iterable[str]) -> str:
     return f'<div class="u-note u-warning"><strong>Worth a look</strong>{items}</div>' if items else ""
 
 
-def facts_panel(title: str, facts: Sequence[tuple[str, str]], note: str = "") -> str:
-    """Names and values in two columns."""
+def facts_panel(title: str, facts: Sequence[tuple[str, str]], note: str = "", foot: str = "") -> str:
+    """Names and values in two columns, and a line below them."""
     rows = "".join(f"<tr><td>{escape(name)}</td><td class=num>{escape(value)}</td></tr>" for name, value in facts)
-    return panel(title, f'<table class="u-table"><tbody>{rows}</tbody></table>', note)
+    below = f'<p class="u-muted u-small" style="margin-top:8px">{escape(foot)}</p>' if foot else ""
+    return panel(title, f'<table class="u-table"><tbody>{rows}</tbody></table>{below}', note)
 
 
 def changes_panel(changes: Sequence[tuple[str, str, str]], origin: str) -> str:

@@ -229,7 +229,7 @@ def _side(client: StudioClient, model: type[BaseModel], data: dict[str, Any], or
         origin = Origin("the defaults", type(wanted.config)())
     return wrapped(
         warning_panel(warnings),
-        facts_panel("What it will do", facts),
+        facts_panel("What it will do", facts, foot=origin.note),
         changes_panel(changes(origin.config, wanted.config), origin.name),
         yaml_panel(yaml_of(wanted.config), wanted),
     )

@@ -92,9 +92,9 @@ def release(session: Session, *, run_id: UUID, attempt: int, reason: str) -> Run
     return _queue_again(session, run_id, reason)
 
 
-def lose(session: Session, *, run_id: UUID, attempt: int) -> RunRow:
+def lose(session: Session, *, run_id: UUID, attempt: int, last_words: str = "") -> RunRow:
     """What a worker does whose job was killed from outside: the run is queued again, unless that happens too often."""
-    return _lose(session, set_fenced(session, run_id, attempt))
+    return _lose(session, set_fenced(session, run_id, attempt), last_words)
 
 
 def requeue_lost(session: Session) -> list[UUID]:
@@ -113,9 +113,11 @@ def _is_expired(session: Session, run_id: UUID) -> bool:
     return bool(session.scalar(query))
 
 
-def _lose(session: Session, row: RunRow) -> RunRow:
+def _lose(session: Session, row: RunRow, last_words: str = "") -> RunRow:
     """What becomes of a run whose attempt fell silent, in this order: cancelled, failed, paused, queued."""
     what = f"attempt {row.attempt} on {row.worker} was lost at step {row.step}"
+    if last_words:
+        what = f"{what}: {last_words}"
     num_lost = row.num_lost + 1
     set_values(session, row.id, num_lost=num_lost)
     if row.is_cancel_requested:

@@ -49,7 +49,7 @@ function tile(sample, { isCurrent = false } = {}) {
 export function groupRow(group, { currentId = null } = {}) {
   const facts = [`mean ${figure(group.mean_reward)}`, `spread ${figure(group.reward_std)}`];
   if (group.num_tries > 1) facts.push(`${group.num_tries} tries`);
-  const note = group.is_kept ? null : h("span", { class: "u-tag" }, `filtered: ${group.reason}`);
+  const note = group.is_kept ? null : h("span", { class: "u-tag" }, group.reason);
   return h(
     "article",
     { class: `u-group${group.is_kept ? "" : " dropped"}`, "aria-label": group.prompt },

@@ -175,8 +175,13 @@ function headerOf(run, live, after) {
           `took ${duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000)}`,
         )
       : null,
-    h("span", { class: "u-muted" }, "started ", when(run.started_at ?? run.created_at)),
-    run.worker ? h("span", { class: "u-muted u-wide-only" }, run.worker) : null,
+    h(
+      "span",
+      { class: "u-muted" },
+      run.status === "queued" || !run.started_at ? "created " : "started ",
+      when(run.status === "queued" || !run.started_at ? run.created_at : run.started_at),
+    ),
+    run.worker && run.status !== "queued" ? h("span", { class: "u-muted u-wide-only" }, run.worker) : null,
     live.state === "lost" && !TERMINAL.includes(run.status)
       ? h("span", { class: "u-status failed" }, "connection lost, trying again")
       : null,

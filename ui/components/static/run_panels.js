@@ -163,6 +163,7 @@ export function logPanel(run) {
     { class: "u-code", tabindex: 0, style: "max-height:240px;overflow-y:auto" },
     "Nothing was logged yet.",
   );
+  let loading = null;
   const load = async () => {
     const answer = await get(`/runs/${run.id}/log`);
     if (answer.text) {
@@ -170,10 +171,13 @@ export function logPanel(run) {
       pre.scrollTop = pre.scrollHeight;
     }
   };
-  const take = ({ body }, isPast) => {
-    if (isPast || body.type !== "log") return;
-    pre.append(`\n${body.message}`);
-    pre.scrollTop = pre.scrollHeight;
+  // The file has a line for every event, so any event means that there is more of it; at most one look in two seconds.
+  const take = (_, isPast) => {
+    if (isPast || loading) return;
+    loading = setTimeout(async () => {
+      loading = null;
+      await load();
+    }, 2000);
   };
   return { element: card("Log", pre, h("span", { class: "u-small u-muted" }, "last lines")), settle: load, take };
 }

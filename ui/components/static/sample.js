@@ -213,7 +213,7 @@ function rewardCard(sample) {
       ),
       sample.is_kept
         ? null
-        : h("p", { class: "u-small u-muted", style: "margin-top:8px" }, `Its group was filtered: ${sample.reason}`),
+        : h("p", { class: "u-small u-muted", style: "margin-top:8px" }, `Its group was ${sample.reason}.`),
     ),
   );
 }
