@@ -53,7 +53,7 @@ def list_runs(
     status: Annotated[list[RunStatus] | None, Query(description="Only these; may be repeated")] = None,
     kind: Annotated[list[RunKind] | None, Query(description="Only these; may be repeated")] = None,
     tag: Annotated[str | None, Query(max_length=60)] = None,
-    search: Annotated[str | None, Query(max_length=120, description="Part of the name")] = None,
+    search: Annotated[str | None, Query(max_length=120, description="Part of the name, or a whole tag")] = None,
 ) -> Page[Run]:
     """Runs, the newest first."""
     place = decode_cursor(after, datetime.fromisoformat, UUID)

@@ -72,6 +72,7 @@ def test_filters_narrow_the_list(api: TestClient, make_run: MakeRun) -> None:
     assert names(tag="paper") == ["50% done"]
     assert names(search="0% D") == ["50% done"]
     assert names(search="%") == ["50% done"]
+    assert names(search="paper") == ["50% done"], "the one search box finds tags too"
     assert running.status == "running"
 
 

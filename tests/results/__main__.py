@@ -48,7 +48,8 @@ def _run(trial: Trial, seed: int, step: int, options: argparse.Namespace) -> Non
     """Trains one trial with one seed up to a mark and evaluates it there, where that is not done yet."""
     name = f"{trial.name}-seed-{seed}"
     path = RESULTS_DIR / f"{name}.json"
-    marks = json.loads(path.read_text())["marks"] if path.exists() else {}
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    marks = earlier.get("marks", {})
     if str(step) in marks:
         return
     config, folder = trial.config(seed, step, options.threads), options.folder
@@ -57,7 +58,8 @@ def _run(trial: Trial, seed: int, step: int, options: argparse.Namespace) -> Non
     result = {
         "trial": trial.name,
         "seed": seed,
-        "config": config.model_dump(mode="json"),
+        # What an earlier mark was trained with stays written down, whatever the recipe has become since.
+        "config": earlier.get("config", config.model_dump(mode="json")),
         "marks": marks,
         "steps": steps,
     }

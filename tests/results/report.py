@@ -38,10 +38,10 @@ def _section(title: str, results: list[dict[str, Any]]) -> str:
     lines = [f"## {title[0].upper()}{title[1:]}", ""]
     lines += ["| seed | steps | seconds | CPU s / 2 | overall | difference | strict | difference |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
-    lines += [_row(result, step) for result in results for step in result["marks"]]
+    lines += [_row(result, step) for result in results for step in sorted(result["marks"], key=int)]
     lines += ["", "| seed | steps | " + " | ".join(task.replace("_", " ") for task in TASKS) + " |"]
     lines += ["|---|---|" + "---|" * len(TASKS)]
-    lines += [_task_row(result, step) for result in results for step in result["marks"]]
+    lines += [_task_row(result, step) for result in results for step in sorted(result["marks"], key=int)]
     if len(results) > 1:
         lines += ["", *_means(results)]
     return "\n".join([*lines, ""])
@@ -72,7 +72,7 @@ def _task_row(result: dict[str, Any], step: str) -> str:
 def _means(results: list[dict[str, Any]]) -> list[str]:
     """Mean and standard deviation over the seeds, by mark; some seeds may not have come as far yet."""
     lines = []
-    for step in results[0]["marks"]:
+    for step in sorted(results[0]["marks"], key=int):
         there = [result for result in results if step in result["marks"]]
         if len(there) < 2:
             continue

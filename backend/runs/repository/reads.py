@@ -36,7 +36,7 @@ def list_runs(
     if tag is not None:
         query = query.where(RunRow.tags.contains([tag]))
     if search:
-        query = query.where(RunRow.name.icontains(search, autoescape=True))
+        query = query.where(RunRow.name.icontains(search, autoescape=True) | RunRow.tags.contains([search]))
     return session.scalars(query).all()
 
 

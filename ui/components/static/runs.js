@@ -59,8 +59,8 @@ export function mount(root) {
   const search = h("input", {
     class: "u-input",
     type: "search",
-    placeholder: "Search names",
-    "aria-label": "Search names",
+    placeholder: "Search names and tags",
+    "aria-label": "Search names and tags",
     oninput: (event) => {
       state.text = event.target.value.trim();
       clearTimeout(state.timer);
