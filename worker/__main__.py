@@ -11,12 +11,11 @@ import yaml
 
 from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig, run_config_adapter
-from backend.schemas.event import StatusChanged
+from backend.schemas.event import Body, StatusChanged
 from backend.schemas.run import RequestFlags
 from worker.jobs import run_job
 from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
-from worker.jobs.protocol import Body
 
 _CONFIG = "config.json"
 _INTERRUPTED = 130

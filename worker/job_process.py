@@ -15,8 +15,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from backend.artifacts import RunFolder
-from backend.runs.repository import Body
-from backend.schemas.event import event_body_adapter
+from backend.schemas.event import Body, event_body_adapter
 from backend.schemas.run import RequestFlags
 
 _ROOT = Path(__file__).resolve().parent.parent

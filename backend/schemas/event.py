@@ -123,13 +123,9 @@ class Log(WireModel):
     message: str
 
 
-EventBody = Annotated[
-    StatusChanged | JobStarted | StepFinished | CheckpointSaved | SamplesMade | ScoreMeasured | Alarm | Log,
-    Field(discriminator="type"),
-]
-event_body_adapter: TypeAdapter[
-    StatusChanged | JobStarted | StepFinished | CheckpointSaved | SamplesMade | ScoreMeasured | Alarm | Log
-] = TypeAdapter(EventBody)
+Body = StatusChanged | JobStarted | StepFinished | CheckpointSaved | SamplesMade | ScoreMeasured | Alarm | Log
+EventBody = Annotated[Body, Field(discriminator="type")]
+event_body_adapter: TypeAdapter[Body] = TypeAdapter(EventBody)
 
 
 class Event(WireModel):

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import run_config_adapter
-from backend.schemas.event import Log, StatusChanged
+from backend.schemas.event import Body, Log, StatusChanged
 from worker.jobs import run_job
 from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
 from worker.jobs.pipe import RunnerPipe, die_with_parent
-from worker.jobs.protocol import Body, Job
+from worker.jobs.protocol import Job
 
 LOCK_SECONDS = 10.0
 

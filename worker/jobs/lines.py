@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.schemas.event import (
     Alarm,
+    Body,
     CheckpointSaved,
     JobStarted,
     Log,
@@ -12,7 +13,6 @@ from backend.schemas.event import (
     StatusChanged,
     StepFinished,
 )
-from worker.jobs.protocol import Body
 
 _SHOWN = ("reward", "reward/mean", "loss", "kl", "entropy", "correct", "strict")
 

@@ -10,8 +10,8 @@ import sys
 import threading
 from typing import TextIO
 
+from backend.schemas.event import Body
 from backend.schemas.run import RequestFlags
-from worker.jobs.protocol import Body
 
 _PR_SET_PDEATHSIG = 1
 

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from backend.schemas.event import (
-    Alarm,
-    CheckpointSaved,
-    JobStarted,
-    Log,
-    SamplesMade,
-    ScoreMeasured,
-    StatusChanged,
-    StepFinished,
-)
+from backend.schemas.event import Body
 from backend.schemas.run import RequestFlags, RunStatus
-
-Body = StatusChanged | JobStarted | StepFinished | CheckpointSaved | SamplesMade | ScoreMeasured | Alarm | Log
 
 # It is sent the flags once its event is recorded, and returns the outcome: succeeded, paused or cancelled.
 Job = Generator[Body, RequestFlags, RunStatus]

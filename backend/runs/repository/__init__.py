@@ -36,7 +36,8 @@ from backend.runs.repository.requests import (
     request_save,
     resume,
 )
-from backend.runs.repository.rows import Body, get_run, lock_run
+from backend.runs.repository.rows import get_run, lock_run
+from backend.schemas.event import Body
 
 __all__ = [
     "MAX_LOST_ATTEMPTS",

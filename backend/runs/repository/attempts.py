@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.models import RunRow
-from backend.runs.repository.rows import Body, insert_event, set_fenced, set_values, stop_run, tell_status
+from backend.runs.repository.rows import insert_event, set_fenced, set_values, stop_run, tell_status
+from backend.schemas.event import Body
 from backend.schemas.run import RequestFlags, RunStatus
 
 MAX_LOST_ATTEMPTS = 5

@@ -10,19 +10,8 @@ from sqlalchemy.orm import Session
 
 from backend.errors import LeaseLostError, NotFoundError
 from backend.models import EventRow, RunRow
-from backend.schemas.event import (
-    Alarm,
-    CheckpointSaved,
-    JobStarted,
-    Log,
-    SamplesMade,
-    ScoreMeasured,
-    StatusChanged,
-    StepFinished,
-)
+from backend.schemas.event import Body, SamplesMade, StatusChanged, StepFinished
 from backend.schemas.run import RunStatus
-
-Body = StatusChanged | JobStarted | StepFinished | CheckpointSaved | SamplesMade | ScoreMeasured | Alarm | Log
 
 
 def get_run(session: Session, *, run_id: UUID) -> RunRow:

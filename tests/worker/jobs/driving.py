@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from backend.schemas.config import TrainConfig
+from backend.schemas.event import Body
 from backend.schemas.run import RequestFlags, RunStatus
-from worker.jobs.protocol import Body, Job
+from worker.jobs.protocol import Job
 from worker.shapes.captions import vocabulary
 from worker.showo.loading import save_policy
 from worker.showo.tiny import tiny_policy

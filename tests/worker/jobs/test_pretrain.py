@@ -9,12 +9,11 @@ import pytest
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import PretrainConfig
-from backend.schemas.event import CheckpointSaved, JobStarted, SamplesMade, ScoreMeasured, StepFinished
+from backend.schemas.event import Body, CheckpointSaved, JobStarted, SamplesMade, ScoreMeasured, StepFinished
 from backend.schemas.run import RunStatus
 from tests.worker.jobs.driving import drive
 from worker.jobs import pretrain, run_job
 from worker.jobs.checkpoints import read_checkpoint
-from worker.jobs.protocol import Body
 from worker.showo.loading import load_policy
 
 pytestmark = pytest.mark.slow

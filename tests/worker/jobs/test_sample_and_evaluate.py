@@ -9,11 +9,10 @@ import pytest
 
 from backend.artifacts import RunFolder, sha256_of
 from backend.schemas.config import EvaluateConfig, SampleConfig
-from backend.schemas.event import JobStarted, SamplesMade, ScoreMeasured, StepFinished
+from backend.schemas.event import Body, JobStarted, SamplesMade, ScoreMeasured, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
 from tests.worker.jobs.driving import drive
 from worker.jobs import run_job
-from worker.jobs.protocol import Body
 
 
 def sample_config(policy_folder: Path, **changes: Any) -> SampleConfig:

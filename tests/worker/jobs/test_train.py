@@ -13,12 +13,20 @@ import torch
 
 from backend.artifacts import RunFolder, sha256_of
 from backend.schemas.config import TrainConfig
-from backend.schemas.event import Alarm, CheckpointSaved, JobStarted, Log, SamplesMade, ScoreMeasured, StepFinished
+from backend.schemas.event import (
+    Alarm,
+    Body,
+    CheckpointSaved,
+    JobStarted,
+    Log,
+    SamplesMade,
+    ScoreMeasured,
+    StepFinished,
+)
 from backend.schemas.run import RequestFlags, RunStatus
 from tests.worker.jobs.driving import WALL_TIMES, drive, tiny_train_config
 from worker.jobs import pictures, run_job
 from worker.jobs.checkpoints import read_checkpoint, saved_steps
-from worker.jobs.protocol import Body
 from worker.showo.loading import load_policy
 
 
