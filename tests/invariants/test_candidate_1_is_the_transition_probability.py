@@ -36,7 +36,7 @@ def enumerated_step(
     one = torch.tensor([state])
     with torch.no_grad():
         row = masked_rows(one == NUM_CODES, counts[step])
-        log_probs = policy.image_logits(policy.prefix(["two stars"]), one, row).log_softmax(dim=1)
+        log_probs = policy.code_logits(policy.prefix(["two stars"]), one, row).log_softmax(dim=1)
     uniform_at_masked, probability = every_draw(log_probs, counts[step])
     codes = one.expand(len(probability), -1).contiguous()
     uniform = torch.zeros(codes.shape).index_copy(1, row, uniform_at_masked)

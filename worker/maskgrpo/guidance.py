@@ -24,7 +24,7 @@ class GuidedPrefix:
         both = rows if self.guidance_scale == 0 else torch.cat([rows, rows + self.num_rollouts])
         return GuidedPrefix(self.prefix.index(both), len(rows), self.guidance_scale)
 
-    def image_logits(self, policy: Policy, codes: Tensor, rows: Tensor) -> Tensor:
+    def code_logits(self, policy: Policy, codes: Tensor, rows: Tensor) -> Tensor:
         """Gives the logits of the distribution that is sampled: (1 + w) conditional - w unconditional.
 
         Args:
@@ -36,8 +36,8 @@ class GuidedPrefix:
             (R, K) float32.
         """
         if self.guidance_scale == 0:
-            return policy.image_logits(self.prefix, codes, rows)
-        both = policy.image_logits(self.prefix, codes.repeat(2, 1), torch.cat([rows, rows + codes.numel()]))
+            return policy.code_logits(self.prefix, codes, rows)
+        both = policy.code_logits(self.prefix, codes.repeat(2, 1), torch.cat([rows, rows + codes.numel()]))
         conditional, unconditional = both.chunk(2)
         return (1 + self.guidance_scale) * conditional - self.guidance_scale * unconditional
 

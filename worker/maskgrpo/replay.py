@@ -117,7 +117,7 @@ def replay(policy: Policy, transitions: Transitions, definition: TransitionDefin
     states, state_of = distinct_states(transitions.step, places)
     num_tokens = transitions.codes.shape[1]
     rows_of_states = state_of[rows // num_tokens] * num_tokens + rows % num_tokens
-    logits = distinct.index(places[states]).image_logits(policy, transitions.codes[states], rows_of_states)
+    logits = distinct.index(places[states]).code_logits(policy, transitions.codes[states], rows_of_states)
     log_probs = logits.log_softmax(dim=1)
     terms = transition_terms(log_probs, rows, transitions.drawn, transitions.is_newly_unmasked, definition)
     return Replay(terms, logits, rows)

@@ -88,7 +88,7 @@ def rollout_steps(
     codes = torch.full((len(prompts), policy.num_image_tokens), mask_code, device=policy.device)
     for index in range(num_steps):
         rows = masked_rows(codes == mask_code, counts[index])
-        logits = prefix.image_logits(policy, codes, rows) if index else first_logits(policy, distinct, places)
+        logits = prefix.code_logits(policy, codes, rows) if index else first_logits(policy, distinct, places)
         log_probs = logits.log_softmax(dim=1)
         perturbation = weights[index] * noise.gumbel[index]
         num_kept = counts[index] - counts[index + 1]
@@ -110,7 +110,7 @@ def first_logits(policy: Policy, distinct: GuidedPrefix, places: Tensor) -> Tens
     """
     num_tokens = policy.num_image_tokens
     codes = torch.full((distinct.num_rollouts, num_tokens), policy.codebook_size, device=places.device)
-    logits = distinct.image_logits(policy, codes, torch.arange(codes.numel(), device=places.device))
+    logits = distinct.code_logits(policy, codes, torch.arange(codes.numel(), device=places.device))
     return logits.unflatten(0, codes.shape)[places].flatten(0, 1)
 
 

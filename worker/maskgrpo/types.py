@@ -37,7 +37,7 @@ class Policy(Protocol):
         """Encodes prompts; the empty string is the unconditional prompt. Gradients flow when they are enabled."""
         ...
 
-    def image_logits(self, prefix: Prefix, codes: Tensor, rows: Tensor | None = None) -> Tensor:
+    def code_logits(self, prefix: Prefix, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         """Float32 logits over the K image codes.
 
         Args:

@@ -125,7 +125,7 @@ class TransformerStage:
         codes = self.codes[chosen]
         masked, is_masked = mask_codes(codes, self.policy.codebook_size, self.generator)
         rows = is_masked.flatten().nonzero()[:, 0]
-        logits = self.policy.image_logits(self.policy.prefix(prompts), masked, rows)
+        logits = self.policy.code_logits(self.policy.prefix(prompts), masked, rows)
         return F.cross_entropy(logits, codes[is_masked])
 
     def state_dict(self) -> dict[str, Any]:

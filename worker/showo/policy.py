@@ -57,7 +57,7 @@ class ShowoPolicy(nn.Module):
         """Read B prompts once; the result serves every unmasking step and, indexed, every member of a group."""
         return self.showo.prefix(self.layout.text_batch(tokenize(self.tokenizer, prompts), self.device))
 
-    def image_logits(self, prefix: Any, codes: Tensor, rows: Tensor | None = None) -> Tensor:
+    def code_logits(self, prefix: Any, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return logits over the codes, by parts: exact, and without what no one reads.
 
         Args:
@@ -71,19 +71,24 @@ class ShowoPolicy(nn.Module):
         special = self.layout.special
         return self.showo.image_logits(prefix, codes, special.soi, special.eoi, rows).float()
 
-    def image_logits_from_ids(self, input_ids: Tensor) -> Tensor:
-        """Return the same logits the published way: whole sequences, a dense mask, the full vocabulary.
+    def image_logits(self, input_ids: Tensor) -> Tensor:
+        """Return logits over the codes the published way, the oracle of `code_logits`: dense mask, whole vocabulary.
 
         Args:
-            input_ids: (B, L) int64 in Show-o's layout, see `input_ids`.
+            input_ids: (B, L) int64 whole sequences in Show-o's layout, see `input_ids`; the text block may be of any
+                length, since a published configuration does not hold it.
 
         Returns:
             (B, N, K) float32.
+
+        Raises:
+            ValueError: the sequences are too short, or no soi and eoi stand around their N last tokens.
         """
         config = self.showo.config
-        logits = self.showo.logits(input_ids, omni_attention_allowed(input_ids, self.layout))
+        layout = self.layout.of_sequences(input_ids)
+        logits = self.showo.logits(input_ids, omni_attention_allowed(input_ids, layout))
         columns = slice(config.first_image_id, config.mask_token_id)
-        return logits[:, self.layout.text_block_length + 1 : -1, columns].float()
+        return logits[:, layout.text_block_length + 1 : -1, columns].float()
 
     def input_ids(self, prompts: Sequence[str], codes: Tensor) -> Tensor:
         """Return (B, L) int64 published sequences of B prompts and (B, N) codes, K where masked."""

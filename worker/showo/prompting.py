@@ -4,7 +4,7 @@ It knows no weights; a code is an image code, an id is a place in the one vocabu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -74,6 +74,25 @@ class PromptLayout:
     def sequence_length(self) -> int:
         """Tokens of a whole sequence."""
         return self.text_block_length + self.num_image_tokens + 2
+
+    def of_sequences(self, input_ids: Tensor) -> "PromptLayout":
+        """Return this layout with the text block that (B, L) int64 sequences have; ValueError where they are none."""
+        max_text_tokens = input_ids.shape[1] - self.num_image_tokens - 3
+        layout = replace(self, max_text_tokens=max_text_tokens)
+        if max_text_tokens < 1:
+            raise ValueError(
+                f"sequences have {input_ids.shape[1]} tokens, but {self.num_image_tokens} image tokens between soi and "
+                f"eoi and a text before them need at least {self.num_image_tokens + 4}"
+            )
+        special = self.special
+        is_marked = (input_ids[:, layout.text_block_length] == special.soi) & (input_ids[:, -1] == special.eoi)
+        if not bool(is_marked.all()):
+            row = int(is_marked.logical_not().nonzero()[0])
+            raise ValueError(
+                f"row {row} is no Show-o sequence of {self.num_image_tokens} image tokens: soi ({special.soi}) "
+                f"stands before them, eoi ({special.eoi}) ends the sequence"
+            )
+        return layout
 
     def text_block(self, text_ids: Sequence[int]) -> list[int]:
         """Return `<t2i> bos text eos` without padding; what overflows is cut and the block still ends in eos."""

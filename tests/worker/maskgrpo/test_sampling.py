@@ -120,8 +120,8 @@ def test_guidance_samples_and_records_the_guided_distribution() -> None:
     policy, scale = ToyPolicy(num_tokens=4), 1.5
     step = next(rollout_steps(policy, ["two stars"], [3], SamplingConfig(num_unmasking_steps=2, guidance_scale=scale)))
     codes = torch.full((1, 4), policy.codebook_size)
-    conditional = policy.image_logits(policy.prefix(["two stars"]), codes)
-    unconditional = policy.image_logits(policy.prefix([""]), codes)
+    conditional = policy.code_logits(policy.prefix(["two stars"]), codes)
+    unconditional = policy.code_logits(policy.prefix([""]), codes)
     log_probs = ((1 + scale) * conditional - scale * unconditional).log_softmax(dim=-1)
     confidence = log_probs.gather(2, step.drawn[..., None]).squeeze(2)
     torch.testing.assert_close(step.confidence, confidence.exp().detach())

@@ -65,7 +65,7 @@ class ToyPolicy(nn.Module):
     def prefix(self, prompts: Sequence[str]) -> ToyPrefix:
         return ToyPrefix(self.prompts[torch.tensor([sum(prompt.encode()) % 11 for prompt in prompts])])
 
-    def image_logits(self, prefix: ToyPrefix, codes: Tensor, rows: Tensor | None = None) -> Tensor:
+    def code_logits(self, prefix: ToyPrefix, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         seen = self.codes[codes]
         hidden = torch.tanh(self.places + prefix.vectors[:, None] + seen + seen.mean(dim=1, keepdim=True))
         if rows is not None:
