@@ -20,6 +20,7 @@ from backend.schemas.algorithm import (
 )
 from backend.schemas.base import Section, unit
 from backend.schemas.pretraining import TokenizerStageConfig, TransformerStageConfig
+from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 
 class RunKind(StrEnum):
@@ -147,6 +148,11 @@ class PolicyConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", title="Device", description="auto takes a GPU where there is one."
     )
+    precision: Precision = Field(
+        Precision.FLOAT32,
+        title="Precision",
+        description="bfloat16 multiplies in half the bits; weights, gradients and log-probs stay float32.",
+    )
 
 
 class BaseRunConfig(Section):
@@ -178,6 +184,8 @@ class TrainConfig(BaseRunConfig):
     sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in training")
     evaluation_sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in evaluation")
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, title="Optimizer")
+    lora: LoRAConfig = Field(default_factory=LoRAConfig, title="LoRA")
+    scaling: ScalingConfig = Field(default_factory=ScalingConfig, title="Memory and processes")
     checkpoints: CheckpointConfig = Field(default_factory=CheckpointConfig, title="Checkpoints")
     probe: ProbeConfig = Field(default_factory=ProbeConfig, title="Held-out probe")
     alarms: AlarmConfig = Field(default_factory=AlarmConfig, title="Alarms")

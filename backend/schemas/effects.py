@@ -12,6 +12,7 @@ from backend.schemas.algorithm import (
     StepSelection,
 )
 from backend.schemas.config import EvaluateConfig, PolicyConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 
 def settings_without_effect(config: RunConfig) -> Iterator[str]:
@@ -19,6 +20,7 @@ def settings_without_effect(config: RunConfig) -> Iterator[str]:
     if isinstance(config, TrainConfig):
         yield from _of_objective(config.grpo)
         yield from _of_optimizer(config.optimizer, config.num_steps)
+        yield from _of_scaling(config.lora, config.scaling)
     if isinstance(config, TrainConfig | SampleConfig) and config.prompts.texts and config.prompts.tasks:
         yield "prompts.tasks has no effect beside prompts.texts: the own prompts are used as they are."
     default = SampleConfig.model_fields["num_prompts"].default
@@ -61,6 +63,15 @@ def _of_optimizer(optimizer: OptimizerConfig, num_steps: int) -> Iterator[str]:
         yield "optimizer.num_warmup_steps is as long as the run, so the peak learning rate is hardly reached."
 
 
+def _of_scaling(lora: LoRAConfig, scaling: ScalingConfig) -> Iterator[str]:
+    if not lora.is_enabled:
+        for name in ("rank", "alpha", "target_modules", "export"):
+            if getattr(lora, name) != LoRAConfig.model_fields[name].default:
+                yield f"lora.{name} has no effect: LoRA is off, all weights are trained."
+    if scaling.num_processes == 1 and scaling.timeout_minutes != ScalingConfig.model_fields["timeout_minutes"].default:
+        yield "scaling.timeout_minutes has no effect in a single process: it waits for nobody."
+
+
 def _of_sampling(name: str, sampling: SamplingConfig) -> Iterator[str]:
     if sampling.num_unmasking_steps == 1 and sampling.temperature > 0:
         yield f"{name}.temperature has no effect: a single unmasking step keeps every draw."
@@ -71,3 +82,5 @@ def _of_pretraining(policy: PolicyConfig) -> Iterator[str]:
         yield "policy.source has no effect: pretraining makes a policy from nothing."
     if policy.device == "cuda":
         yield "policy.device has no effect: pretraining works on the CPU."
+    if policy.precision is not Precision.FLOAT32:
+        yield "policy.precision has no effect: pretraining works in float32."

@@ -38,7 +38,8 @@ def another_value(field: FormField, shown: Any) -> Any:
         case FieldKind.TEXT:
             return "shipped-2"
         case FieldKind.LINES:
-            return "counting\nposition" if field.path == "prompts.tasks" else "two objects\n a second line"
+            known = {"prompts.tasks": "counting\nposition", "lora.target_modules": "fc2\nq_proj"}
+            return known.get(field.path, "two objects\n a second line")
         case FieldKind.CHOICE:
             return next(choice for choice in field.choices if choice not in ("", shown))
 
