@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
@@ -21,6 +22,9 @@ from worker.maskgrpo.guidance import GuidedPrefix, encode_prompts
 from worker.maskgrpo.schedule import masked_counts, temperatures
 from worker.maskgrpo.transition import transition_terms
 from worker.maskgrpo.types import Policy, Trajectory, UnmaskingStep
+
+# Codes in a block of the inverse distribution function.
+_BLOCK = 32
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,9 @@ def masked_rows(is_masked: Tensor, num_masked: int) -> Tensor:
 
 
 def draw_codes(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """Draws a code from each row by inverse distribution function.
+    """Draws a code from each row by inverse distribution function: first the block, then the code within it.
+
+    In two steps only a block's worth of each row is cumulated one by one, at half the cost of the whole row.
 
     Args:
         probabilities: (R, K) float32, each row summing to about 1.
@@ -157,9 +163,16 @@ def draw_codes(probabilities: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         (R,) int64 in [0, K).
     """
-    cumulated = probabilities.cumsum(dim=1)
+    num_codes = probabilities.shape[1]
+    width = _BLOCK if num_codes % _BLOCK == 0 else num_codes
+    blocks = probabilities.unflatten(1, (-1, width))
+    cumulated = blocks.sum(dim=2).cumsum(dim=1)
     target = uniform[:, None] * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, target, right=True).squeeze(1).clamp(max=probabilities.shape[1] - 1)
+    block = torch.searchsorted(cumulated, target, right=True).clamp(max=cumulated.shape[1] - 1)
+    before = F.pad(cumulated, (1, 0)).gather(1, block)
+    within = blocks.gather(1, block[:, :, None].expand(-1, 1, width)).squeeze(1).cumsum(dim=1)
+    place = torch.searchsorted(within, target - before, right=True).clamp(max=width - 1)
+    return (block * width + place).squeeze(1)
 
 
 def unmask(

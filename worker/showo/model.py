@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worker.showo.attention import attend_by_mask, attend_causally, attend_to_all
+from worker.showo.attention import attend_by_mask, attend_causally, attend_to_all, bias_of_keys
 from worker.showo.config import ShowoConfig
 from worker.showo.phi import PhiLayer, rotary_angles
 from worker.showo.prompting import TextBatch
@@ -22,7 +22,7 @@ class Prefix:
     """B texts as every layer's keys and values: constant over all unmasking steps and members of a group."""
 
     keys: tuple[Tensor, ...]
-    """one (B, heads, M, head_dim) a layer"""
+    """one (B, M, heads, head_dim) a layer"""
     values: tuple[Tensor, ...]
     """as keys"""
     is_text: Tensor
@@ -113,10 +113,10 @@ class Showo(nn.Module):
         first = self.config.max_text_tokens + 1
         positions = torch.arange(first, first + num_tokens + 2, device=codes.device)
         rotary = rotary_angles(positions, self.config)
-        is_key_text = prefix.is_text if prefix.is_ragged else None
+        key_bias = bias_of_keys(prefix.is_text, num_tokens + 2) if prefix.is_ragged else None
 
         def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-            return attend_to_all(queries, keys, values, is_key_text)
+            return attend_to_all(queries, keys, values, key_bias)
 
         vectors, tokens = self._image_tokens(codes, soi, eoi)
         *body, last = zip(self.showo.model.blocks(), prefix.keys, prefix.values, strict=True)

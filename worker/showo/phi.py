@@ -12,20 +12,23 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def rotary_angles(positions: Tensor, config: ShowoConfig) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines, each (..., 1, L, rotary_dims) float32, for (..., L) integer positions."""
+    """Return cosines and signed sines, each (..., L, 1, rotary_dims) float32, for (..., L) integer positions.
+
+    The sines of the first half are negative: there a rotation subtracts.
+    """
     rotary_dims = int(config.partial_rotary_factor * config.head_dim)
     exponents = torch.arange(0, rotary_dims, 2, device=positions.device).float() / rotary_dims
-    angles = positions[..., None].float() * (1.0 / config.rope_theta**exponents)
-    angles = torch.cat([angles, angles], dim=-1).unsqueeze(-3)
-    return angles.cos(), angles.sin()
+    angles = (positions[..., None].float() * (1.0 / config.rope_theta**exponents)).unsqueeze(-2)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the first rotary dims of (B, heads, L, head_dim) by the angles of their positions."""
-    cos, sin = (part.to(heads.dtype) for part in rotary)
+    """Turn the first rotary dims of (B, L, heads, head_dim) by the angles of their positions."""
+    cos, signed_sin = (part.to(heads.dtype) for part in rotary)
     turning, still = heads[..., : cos.shape[-1]], heads[..., cos.shape[-1] :]
     first, second = turning.chunk(2, dim=-1)
-    turned = turning * cos + torch.cat([-second, first], dim=-1) * sin
+    turned = torch.addcmul(turning * cos, torch.cat([second, first], dim=-1), signed_sin)
     return torch.cat([turned, still], dim=-1)
 
 
@@ -43,15 +46,15 @@ class PhiAttention(nn.Module):
         self.k_layernorm = nn.LayerNorm(config.head_dim, eps=config.layer_norm_eps)
 
     def heads(self, projected: Tensor) -> Tensor:
-        """Return (B, heads, L, head_dim) of (B, L, hidden)."""
-        return projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        """Return (B, L, heads, head_dim) of (B, L, hidden)."""
+        return projected.unflatten(-1, (self.num_heads, -1))
 
     def queries(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """Return (B, heads, L, head_dim) queries of (B, L, hidden)."""
+        """Return (B, L, heads, head_dim) queries of (B, L, hidden)."""
         return rotate(self.q_layernorm(self.heads(self.q_proj(hidden))), rotary)
 
     def keys_and_values(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return (B, heads, L, head_dim) keys and values of (B, L, hidden)."""
+        """Return (B, L, heads, head_dim) keys and values of (B, L, hidden)."""
         keys = rotate(self.k_layernorm(self.heads(self.k_proj(hidden))), rotary)
         return keys, self.heads(self.v_proj(hidden))
 
@@ -132,6 +135,6 @@ class PhiLayer(nn.Module):
 
 def _attend_after(attend: Attend, queries: Tensor, keys: Tensor, values: Tensor, earlier: tuple[Tensor, ...]) -> Tensor:
     """Attend to the earlier keys and values, where there are any, and then these; (B, L, hidden)."""
-    all_keys = torch.cat([earlier[0], keys], dim=2) if earlier else keys
-    all_values = torch.cat([earlier[1], values], dim=2) if earlier else values
-    return attend(queries, all_keys, all_values).transpose(1, 2).flatten(2)
+    all_keys = torch.cat([earlier[0], keys], dim=1) if earlier else keys
+    all_values = torch.cat([earlier[1], values], dim=1) if earlier else values
+    return attend(queries, all_keys, all_values).flatten(2)
