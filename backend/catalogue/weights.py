@@ -6,9 +6,6 @@ import json
 import math
 from pathlib import Path
 
-# The shipped policy lies in the worker's package, whose code the web process never imports.
-SHIPPED_POLICY = Path(__file__).resolve().parent.parent.parent / "worker" / "shapes" / "weights"
-
 _WEIGHTS = ("pytorch_model.safetensors", "vq/pytorch_model.safetensors")
 # The quantizer's tensors are the fixed corners of a cube: nothing is learned there.
 _FIXED = "quantize."

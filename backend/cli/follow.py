@@ -104,6 +104,20 @@ class _View:
         self._console.print(sentence, soft_wrap=True)
 
 
+def tell_alarms(client: StudioClient, run: Run) -> None:
+    """Says on stderr what a run was warned of when it was created."""
+    events = client.list_events(run.id).data if run.attempt == 0 else []
+    for event in events:
+        if event.attempt == 0 and isinstance(event.body, Alarm):
+            err().print(alarm_text(event.body), soft_wrap=True)
+
+
+def alarm_text(body: Alarm) -> str:
+    """An alarm as a sentence; one that was raised before any step names none."""
+    place = f" at step {body.step}" if body.step else ""
+    return f"[yellow]{body.severity.value}[/]{place}: {escape(body.message)} {escape(body.cure)}"
+
+
 def _resumed(body: JobStarted) -> str:
     equal = ", state hash equal" if body.is_state_equal else ""
     return f"resumed at step {body.from_step}{equal}"
@@ -118,5 +132,5 @@ def _sentence(body: StatusChanged | CheckpointSaved | ScoreMeasured | Alarm | Lo
         figures = "  ".join(f"{escape(name)} {number_text(value)}" for name, value in body.values.items())
         return f"{body.benchmark} of {escape(body.policy)} at step {body.step}: {figures}"
     if isinstance(body, Alarm):
-        return f"[yellow]{body.severity.value}[/] at step {body.step}: {escape(body.message)} {escape(body.cure)}"
+        return alarm_text(body)
     return f"{body.level}: {escape(body.message)}"

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from backend.cli.configuration import checked
-from backend.cli.follow import FAILED, SUCCEEDED, follow
+from backend.cli.follow import FAILED, SUCCEEDED, follow, tell_alarms
 from backend.cli.output import AsJSON, number_text, print_json, print_table
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
@@ -112,6 +112,7 @@ def _follow_quietly(
     """Follows a run; with --json its result alone is printed, so events are only kept."""
     if not as_json:
         return follow(client, run, as_json=False, on_event=keep)
+    tell_alarms(client, run)
     for event in client.watch(run.id):
         keep(event)
     ended = client.get_run(run.id)

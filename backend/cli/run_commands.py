@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from backend.cli import run_views
 from backend.cli.configuration import checked, read_source
-from backend.cli.follow import follow
+from backend.cli.follow import follow, tell_alarms
 from backend.cli.output import AsJSON, err, out, print_json
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
@@ -209,6 +209,7 @@ def _tell(run: Run, as_json: bool) -> None:
 def _tell_or_watch(client: StudioClient, run: Run, *, watch: bool, as_json: bool) -> None:
     if not watch:
         _tell(run, as_json)
+        tell_alarms(client, run)
         return
     if not as_json:
         err().print(run_views.line_of(run))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import yaml
 
+from backend.runs.vocabulary import unread_words
 from backend.schemas.algorithm import TransitionDefinition
 from backend.schemas.config import (
     NUM_HELDOUT_CAPTIONS,
@@ -23,9 +25,11 @@ from backend.schemas.run import RunPreview
 NUM_SHIPPED_TOKENS = 64
 
 
-def preview(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig) -> RunPreview:
+def preview(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, runs_dir: Path) -> RunPreview:
     """The configuration with all its defaults, as YAML, and its warnings."""
-    return RunPreview(config=config, yaml=to_yaml(config), warnings=tuple(warnings_of(config)))
+    unread = unread_words(config, runs_dir)
+    warnings = (*warnings_of(config), *([] if unread is None else [" ".join(unread)]))
+    return RunPreview(config=config, yaml=to_yaml(config), warnings=warnings)
 
 
 def to_yaml(config: RunConfig) -> str:

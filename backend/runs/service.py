@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,12 +14,15 @@ from backend.db import after_commit
 from backend.errors import MalformedError, OutdatedError
 from backend.models import RunRow
 from backend.runs import repository
+from backend.runs.vocabulary import unread_words
 from backend.schemas.base import FieldProblem
+from backend.schemas.config import RunConfig
+from backend.schemas.event import Alarm, Severity
 from backend.schemas.run import Run, RunClone, RunCreate, RunEdit, RunStatus
 
 
-def create_run(session: Session, wanted: RunCreate) -> Run:
-    """Queues a run; its message leaves after the commit."""
+def create_run(session: Session, runs_dir: Path, wanted: RunCreate) -> Run:
+    """Queues a run; its message leaves after the commit. What it should be warned of is among its first events."""
     if wanted.parent_run_id is not None:
         repository.get_run(session, run_id=wanted.parent_run_id)
     row = repository.create_run(
@@ -29,18 +33,20 @@ def create_run(session: Session, wanted: RunCreate) -> Run:
         recipe=wanted.recipe,
         tags=_distinct(wanted.tags),
         parent_run_id=wanted.parent_run_id,
+        alarms=_alarms(wanted.config, runs_dir),
     )
     after_commit(session, _nudge(row.id))
     return row.to_wire()
 
 
-def clone_run(session: Session, run_id: UUID, changes: RunClone) -> Run:
+def clone_run(session: Session, runs_dir: Path, run_id: UUID, changes: RunClone) -> Run:
     """Queues a run with a parent's configuration, but for what is changed."""
     parent = repository.get_run(session, run_id=run_id).to_wire()
     config = changes.config or parent.config
     name = changes.name or (config.name if changes.config else parent.name)
     return create_run(
         session,
+        runs_dir,
         RunCreate(
             config=config.model_copy(update={"name": name}),
             recipe=parent.recipe,
@@ -106,6 +112,14 @@ def _nudge(run_id: UUID) -> Callable[[Session], None]:
             repository.mark_sent(session, run_id=run_id)
 
     return send
+
+
+def _alarms(config: RunConfig, runs_dir: Path) -> list[Alarm]:
+    unread = unread_words(config, runs_dir)
+    if unread is None:
+        return []
+    message, cure = unread
+    return [Alarm(code="unread_words", severity=Severity.WARNING, message=message, cure=cure, step=0)]
 
 
 def _revision_of(etag: str) -> int | None:

@@ -108,6 +108,7 @@ class Alarm(WireModel):
         "everything_filtered",
         "noisy_candidate_1",
         "setting_without_effect",
+        "unread_words",
     ]
     severity: Severity
     message: str

@@ -79,8 +79,8 @@ def test_a_crash_leaves_nothing_half_written(
 ) -> None:
     real = service.create_run
 
-    def fail(session: Session, wanted: Any) -> None:
-        real(session, wanted)
+    def fail(session: Session, runs_dir: Path, wanted: Any) -> None:
+        real(session, runs_dir, wanted)
         raise RuntimeError("after the row was written")
 
     monkeypatch.setattr(service, "create_run", fail)

@@ -269,6 +269,17 @@ def test_clone_takes_the_configuration_with_changes(studio: str, shell: Shell, m
     assert (clone["name"], clone["config"]["seed"], clone["config"]["num_steps"]) == ("child", 8, 5)
 
 
+def test_what_a_new_run_is_warned_of_is_said_on_stderr(studio: str, shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "cats.yaml"
+    path.write_text("kind: sample\nprompts: {texts: [a photo of a cat]}\n")
+    assert shell("run", "create", str(path), "--json") == 0
+    run = json.loads(shell.out)
+    assert shell.err.startswith("warning: prompts.texts has words that the policy has never read: 'cat'")
+    assert shell("run", "cancel", run["id"]) == 0
+    assert shell("run", "watch", run["id"]) == 1
+    assert "warning: prompts.texts has words" in shell.err
+
+
 def test_version_and_openapi_need_no_studio(shell: Shell) -> None:
     assert shell("version", "--json") == 0
     assert json.loads(shell.out)["name"] == "unmask-studio"

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+
+from torch import Tensor
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import SampleConfig
-from backend.schemas.event import SamplesMade, StepFinished
+from backend.schemas.event import Log, SamplesMade, StepFinished
 from backend.schemas.run import RunStatus
 from worker.jobs.policies import load, prepare_torch
 from worker.jobs.progress import read_progress, write_progress
-from worker.jobs.prompts import CaptionSource, heldout_captions
+from worker.jobs.prompts import CaptionSource, heldout_captions, task_of
 from worker.jobs.protocol import Job, outcome_of
 from worker.jobs.records import GroupLabel, number
 from worker.jobs.showing import show, store_shown
 from worker.jobs.start import job_started
+from worker.shapes.grammar import UNDERSTOOD
+from worker.shapes.world import IMAGE_SIZE
 
 _PICTURES_A_BATCH = 32
+_NUM_TOLD = 3
 
 
 def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
@@ -50,8 +56,22 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
         flags = yield SamplesMade(
             step=step, purpose="sample", groups=groups, num_done=num_done, num_total=len(prompts) * len(seeds)
         )
+        if step == 1 and (remark := _without_verdict(config.prompts.texts, shown[0].pictures)):
+            flags = yield Log(level="warning", message=remark)
         write_progress(folder, step, {})
     return RunStatus.SUCCEEDED
+
+
+def _without_verdict(texts: Sequence[str], pictures: Tensor) -> str:
+    """What to say of own prompts that the verifier cannot judge; empty where it judges all, or none for their size."""
+    foreign = [text for text in texts if task_of(text) is None]
+    if not foreign or pictures.shape[-2:] != (IMAGE_SIZE, IMAGE_SIZE):
+        return ""
+    told = ", ".join(repr(text) for text in foreign[:_NUM_TOLD]) + (", ..." if len(foreign) > _NUM_TOLD else "")
+    return (
+        f"no verdict and no reward for {len(foreign)} of {len(texts)} prompts, which are no captions of the small "
+        f"world: {told}. {UNDERSTOOD}"
+    )
 
 
 def _prompts(config: SampleConfig) -> list[str]:

@@ -23,6 +23,11 @@ MEDIA = ("photo", "image", "picture", "drawing", "painting", "print")
 MANNERS = ("", "simple", "clear", "neat")
 CONNECTIVES = ("of", "showing")
 PLAIN_WORDING = "a photo of"
+UNDERSTOOD = (
+    "It understands 'a photo of' one shape, two different shapes ('a circle and a star', both coloured or neither), "
+    "two to four of a shape ('three triangles') or 'a circle left of a star'. "
+    f"Shapes: {', '.join(SHAPES)}. Colours: {', '.join(COLOURS)}. Relations: {', '.join(RELATIONS)}."
+)
 
 
 @dataclass(frozen=True)
@@ -112,12 +117,7 @@ def parse_caption(text: str) -> Caption:
     opening = _opening_pattern().match(normal)
     content = _contents_by_phrase().get(normal[opening.end() :] if opening else normal)
     if content is None:
-        raise ValueError(
-            f"{text!r} is not a caption of the small world. It understands 'a photo of' one shape, two "
-            "different shapes ('a circle and a star', both coloured or neither), two to four of a shape "
-            f"('three triangles') or 'a circle left of a star'. Shapes: {', '.join(SHAPES)}. "
-            f"Colours: {', '.join(COLOURS)}. Relations: {', '.join(RELATIONS)}."
-        )
+        raise ValueError(f"{text!r} is not a caption of the small world. {UNDERSTOOD}")
     return Caption(normal, content.task, content.wanted, content.relation)
 
 

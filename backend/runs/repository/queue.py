@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,8 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from backend.models import RunRow
-from backend.runs.repository.rows import tell_status
+from backend.runs.repository.rows import insert_event, set_values, tell_status
 from backend.schemas.config import BaseRunConfig
+from backend.schemas.event import Alarm
 from backend.schemas.run import RunStatus
 
 
@@ -23,8 +25,9 @@ def create_run(
     recipe: str | None = None,
     tags: tuple[str, ...] = (),
     parent_run_id: UUID | None = None,
+    alarms: Sequence[Alarm] = (),
 ) -> RunRow:
-    """A queued run and its first event. Sending the message is the caller's matter, after the commit."""
+    """A queued run and its first events. Sending the message is the caller's matter, after the commit."""
     row = RunRow(
         kind=kind,
         name=name,
@@ -36,6 +39,8 @@ def create_run(
     session.add(row)
     session.flush()
     tell_status(session, row.id, RunStatus.QUEUED, "created")
+    for alarm in alarms:
+        insert_event(session, set_values(session, row.id, num_events=RunRow.num_events + 1), alarm)
     session.refresh(row)
     return row
 

@@ -9,7 +9,7 @@ import pytest
 
 from backend.artifacts import RunFolder, sha256_of
 from backend.schemas.config import EvaluateConfig, SampleConfig
-from backend.schemas.event import Body, JobStarted, SamplesMade, ScoreMeasured, StepFinished
+from backend.schemas.event import Body, JobStarted, Log, SamplesMade, ScoreMeasured, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
 from tests.worker.jobs.driving import drive
 from worker.jobs import run_job
@@ -69,6 +69,24 @@ def test_own_prompts_need_be_no_captions_and_then_have_no_verdict(policy_folder:
     (group,) = made(bodies)[0].groups
     assert (group.prompt, group.task, group.mean_reward) == ("a red circle of stars", None, None)
     assert group.samples[0].verdict is None
+    (remark,) = (body for body in bodies if isinstance(body, Log))
+    assert (remark.level, remark.message[:49]) == ("warning", "no verdict and no reward for 1 of 1 prompts, whic")
+    assert "'a red circle of stars'. It understands 'a photo of' one shape" in remark.message
+
+
+def test_own_prompts_that_are_captions_get_a_verdict_like_drawn_ones(policy_folder: Path, folder: RunFolder) -> None:
+    config = sample_config(policy_folder, prompts={"texts": ["Two  squares."]}, samples_per_prompt=1)
+    bodies, _ = drive(run_job(config, folder))
+    (group,) = made(bodies)[0].groups
+    assert group.task == "counting"
+    verdict = group.samples[0].verdict
+    assert verdict is not None
+    assert [condition.text for condition in verdict.conditions][:2] == [
+        "there is at least one square",
+        "there are at least two squares",
+    ]
+    assert group.samples[0].reward == float(verdict.is_correct)
+    assert not any(isinstance(body, Log) for body in bodies)
 
 
 @pytest.mark.slow
