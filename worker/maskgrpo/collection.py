@@ -11,6 +11,7 @@ from torch import Tensor
 
 from backend.schemas.config import TrainConfig
 from worker.maskgrpo.advantage import check_finite, group_advantages, group_std
+from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.seeds import derived_seed
@@ -41,10 +42,13 @@ class Collection:
 class Collector:
     """Makes groups for given prompts with a policy and a reward."""
 
-    def __init__(self, policy: Policy, reward_function: RewardFunction, config: TrainConfig) -> None:
+    def __init__(
+        self, policy: Policy, reward_function: RewardFunction, config: TrainConfig, processes: Processes = ALONE
+    ) -> None:
         self._policy = policy
         self._reward_function = reward_function
         self._config = config
+        self._processes = processes
         self._seconds_rollout = 0.0
         self._seconds_reward = 0.0
 
@@ -78,7 +82,24 @@ class Collector:
         return Collection(tuple(groups), first_groups, threshold, self._seconds_rollout, self._seconds_reward)
 
     def _sample(self, prompts: Sequence[str], places: Sequence[int], step: int, number: int) -> list[Group]:
-        """Rolls out the groups at the given places as one batch; `number` counts a group's re-samplings."""
+        """Rolls out the groups at the given places, each in one of the processes, and gives all of them to each.
+
+        So what follows (the filter, its history, the choice of steps) is the same everywhere without a word more.
+        `number` counts a group's re-samplings.
+        """
+        if self._processes.is_alone:
+            return self._make(prompts, places, step, number)
+        with self._processes.together():
+            own = [places[index] for index in self._processes.share(len(places))]
+            groups = self._make(prompts, own, step, number) if own else []
+        started = time.perf_counter()
+        groups = self._processes.gathered([_moved(group, torch.device("cpu")) for group in groups])
+        groups = [_moved(group, self._policy.device) for group in groups]
+        self._seconds_rollout += time.perf_counter() - started
+        return groups
+
+    def _make(self, prompts: Sequence[str], places: Sequence[int], step: int, number: int) -> list[Group]:
+        """Rolls out the groups at the given places as one batch."""
         size, run_seed = self._config.rollout.group_size, self._config.seed
         seeds = [derived_seed(run_seed, "rollout", step, place, j, number) for place in places for j in range(size)]
         texts = [prompts[place] for place in places for _ in range(size)]
@@ -130,6 +151,16 @@ def rewards_at(rewards: Rewards, rows: Tensor) -> Rewards:
     breakdown = {name: values[rows] for name, values in rewards.breakdown.items()}
     details = tuple(rewards.details[row] for row in rows.tolist()) if rewards.details else ()
     return Rewards(rewards.total[rows], breakdown, details)
+
+
+def _moved(group: Group, device: torch.device) -> Group:
+    """The group with its trajectory on a device; its small parts and its pictures are on the CPU."""
+    rewards = replace(
+        group.rewards,
+        total=group.rewards.total.cpu(),
+        breakdown={name: values.cpu() for name, values in group.rewards.breakdown.items()},
+    )
+    return replace(group, trajectory=group.trajectory.to(device), rewards=rewards, advantages=group.advantages.cpu())
 
 
 def _rewards_of(groups: Sequence[Group]) -> Tensor:

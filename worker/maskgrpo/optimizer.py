@@ -6,7 +6,7 @@ Departure 5 from the paper (docs/algorithm.md): weight decay acts on matrices on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +65,17 @@ class PolicyOptimizer:
             [group for group in groups if group["params"]],
             lr=config.learning_rate,
             betas=(config.beta_1, config.beta_2),
+            foreach=False,  # It would hold temporaries as large as all parameters together.
         )
-        self._average = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        self._is_swapped = False
+        self._average: dict[str, Tensor] = {}
+        if config.ema_decay:
+            self._average = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+    @property
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """What is trained, always in the same order."""
+        return self._parameters.values()
 
     def learning_rate(self, step: int) -> float:
         """The rate of training step `step`, from 0."""
@@ -104,27 +113,31 @@ class PolicyOptimizer:
         if self.config.ema_decay == 0:
             yield
             return
-        trained = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
-        self._overwrite(self._average)
+        self._swap()
         try:
             yield
         finally:
-            self._overwrite(trained)
+            self._swap()
 
     @torch.no_grad()
-    def _overwrite(self, values: dict[str, Tensor]) -> None:
+    def _swap(self) -> None:
+        """Exchanges weights and average one by one: a copy of all of them might not fit beside them."""
         for name, parameter in self._parameters.items():
-            parameter.copy_(values[name])
+            held = parameter.detach().clone()
+            parameter.copy_(self._average[name])
+            self._average[name].copy_(held)
+        self._is_swapped = not self._is_swapped
 
     def state_dict(self) -> dict[str, object]:
-        """Parameters, their average where there is one, and AdamW's moments by parameter name."""
+        """Parameters, their average where there is one, and AdamW's moments by parameter name; copies on the CPU."""
+        assert not self._is_swapped, "a state is taken outside of `averaged`"
         moments = {
-            name: {key: value.detach().clone() for key, value in self._adamw.state[parameter].items()}
+            name: {key: _kept(value) for key, value in self._adamw.state[parameter].items()}
             for name, parameter in self._parameters.items()
             if parameter in self._adamw.state
         }
-        parameters = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
-        average = {name: value.clone() for name, value in self._average.items()} if self.config.ema_decay else {}
+        parameters = {name: _kept(parameter) for name, parameter in self._parameters.items()}
+        average = {name: _kept(value) for name, value in self._average.items()}
         return {"parameters": parameters, "average": average, "moments": moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -138,9 +151,12 @@ class PolicyOptimizer:
                 f"the checkpoint has {len(state['parameters'])} parameters and the policy {len(self._parameters)}, or "
                 "their names differ: resume with the policy that the run began with"
             )
-        self._overwrite(state["parameters"])
-        average = state["average"] or state["parameters"]
-        self._average = {name: average[name].detach().clone() for name in self._parameters}
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(state["parameters"][name])
+            average = state["average"] or state["parameters"]
+            for name, value in self._average.items():
+                value.copy_(average[name])
         self._adamw.state.clear()
         for name, moments in state["moments"].items():
             parameter = self._parameters[name]
@@ -148,3 +164,8 @@ class PolicyOptimizer:
                 key: value.clone() if key == "step" else value.to(parameter.device, copy=True)
                 for key, value in moments.items()
             }
+
+
+def _kept(value: Tensor) -> Tensor:
+    """A copy that training does not change; on the CPU, for a GPU has no room for another one."""
+    return value.detach().to("cpu", copy=True)

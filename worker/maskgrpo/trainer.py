@@ -18,6 +18,7 @@ from worker.maskgrpo.collection import Collection, Collector
 from worker.maskgrpo.loss import k3
 from worker.maskgrpo.metrics import collection_metrics, credit_by_step, update_metrics
 from worker.maskgrpo.optimizer import PolicyOptimizer
+from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.replay import replay
 from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.types import Policy, PromptSource, RewardFunction, TrainablePolicy, TrainStep
@@ -68,6 +69,7 @@ def train(
     prompt_source: PromptSource,
     config: TrainConfig,
     state: TrainerState | None = None,
+    processes: Processes = ALONE,
 ) -> Iterator[TrainStep]:
     """Trains the policy in place; between two `next` calls the state is whole and may be saved.
 
@@ -79,6 +81,8 @@ def train(
         prompt_source: gives the prompts.
         config: the run's.
         state: where to go on; made anew when None.
+        processes: those that share every step. Each drives a generator of its own, with the same arguments and in the
+            same measure, and is yielded the same steps but for the seconds; the first alone measures an unweighted KL.
 
     Yields:
         The steps that are left, `config.num_steps` in all.
@@ -92,19 +96,27 @@ def train(
             f"grpo.kl_beta is {config.grpo.kl_beta:g}, but there is no reference policy: give one, or set 0"
         )
     state = state or TrainerState(policy, prompt_source, config)
-    collector = Collector(policy, reward_function, config)
+    collector = Collector(policy, reward_function, config, processes)
     while state.step < config.num_steps:
-        yield _training_step(policy, reference, collector, config, state)
+        step = _training_step(policy, reference, collector, config, state, processes)
+        processes.check_agreement(state.optimizer.parameters, state.step)
+        yield step
 
 
 def _training_step(
-    policy: TrainablePolicy, reference: Policy | None, collector: Collector, config: TrainConfig, state: TrainerState
+    policy: TrainablePolicy,
+    reference: Policy | None,
+    collector: Collector,
+    config: TrainConfig,
+    state: TrainerState,
+    processes: Processes,
 ) -> TrainStep:
     prompts = state.prompt_source.next_prompts(config.rollout.num_prompts)
     collection = collector.collect(prompts, state.step, state.sample_filter)
     started = time.perf_counter()
-    kl_by_step = _measured_kl(reference, collection, config, state.step, policy.codebook_size)
-    reports = optimize(policy, reference, collection.groups, config, state.optimizer, state.step)
+    measured_against = reference if processes.is_first else None
+    kl_by_step = _measured_kl(measured_against, collection, config, state.step, policy.codebook_size)
+    reports = optimize(policy, reference, collection.groups, config, state.optimizer, state.step, processes)
     seconds_update = time.perf_counter() - started
     metrics = collection_metrics(collection) | update_metrics(reports)
     metrics |= {"learning_rate": state.optimizer.learning_rate(state.step), "seconds/update": seconds_update}

@@ -6,7 +6,7 @@ Notation for shapes: B = rollouts in a batch, G = group size, N = image tokens, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, Self
 
 import torch
@@ -116,6 +116,10 @@ class Trajectory:
             log_prob=self.log_prob[:, rows],
             token_log_prob=self.token_log_prob[:, rows],
         )
+
+    def to(self, device: torch.device) -> Trajectory:
+        """The same trajectories on a device."""
+        return Trajectory(**{each.name: getattr(self, each.name).to(device) for each in fields(self)})
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from backend.schemas.config import TrainConfig
 from worker.maskgrpo.loss import TransitionMetrics, mask_grpo_loss
 from worker.maskgrpo.optimizer import PolicyOptimizer
+from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.replay import Transitions, replay, transitions_of
 from worker.maskgrpo.seeds import derived_seed
 from worker.maskgrpo.selection import selected_steps
@@ -76,13 +77,16 @@ def accumulate(
     Args:
         policy: the policy that is trained.
         reference: the frozen one, where the KL is wanted.
-        transitions: M of them.
+        transitions: M of them; none at all where there are fewer than processes.
         num_transitions: the step's, those of filtered groups included.
         config: the run's.
 
     Returns:
         The loss, the metrics of the M transitions, and (M,) squared norms of the gradient at their logits.
     """
+    if not len(transitions):
+        nothing = torch.zeros(0, device=transitions.step.device)
+        return 0.0, TransitionMetrics(nothing, nothing, nothing, nothing), nothing
     definition, guidance_scale = config.grpo.transition, config.sampling.guidance_scale
     losses, metrics, squares = [], [], []
     for part in transitions.split(config.optimizer.num_micro_batches):
@@ -117,8 +121,12 @@ def optimize(
     config: TrainConfig,
     optimizer: PolicyOptimizer,
     step: int,
+    processes: Processes = ALONE,
 ) -> list[PassReport]:
     """Makes the passes over one rollout, an optimizer step each; stops at a gradient that is not a number.
+
+    Every process computes an equal share of the transitions, whoever rolled them out: a filtered group leaves nobody
+    without work.
 
     Args:
         policy: the policy that is trained; it is also the one that sampled.
@@ -127,6 +135,7 @@ def optimize(
         config: the run's.
         optimizer: holds the policy's parameters.
         step: training step, from 0.
+        processes: those that share the step; all have the same groups, and each gets the same reports.
 
     Returns:
         A report a pass; none where every group was filtered.
@@ -142,7 +151,11 @@ def optimize(
         num_transitions = len(transitions) * num_rollouts // num_kept_rollouts
         optimizer.zero_gradient()
         penalising = reference if config.grpo.kl_beta > 0 else None
-        loss, metrics, squares = accumulate(policy, penalising, transitions, num_transitions, config)
+        with processes.together():
+            own = _share(transitions, processes)
+            loss, metrics, squares = accumulate(policy, penalising, own, num_transitions, config)
+        processes.sum_gradients(optimizer.parameters)
+        loss, metrics, squares = _pooled(loss, metrics, squares, processes)
         update = optimizer.apply(step)
         report = PassReport(
             loss, update.gradient_norm, update.learning_rate, update.is_applied, transitions.step, metrics, squares
@@ -152,6 +165,27 @@ def optimize(
             break
     optimizer.zero_gradient()
     return reports
+
+
+def _share(transitions: Transitions, processes: Processes) -> Transitions:
+    """The transitions whose gradient is this process's to compute."""
+    if processes.is_alone:
+        return transitions
+    return transitions.index(torch.tensor(processes.share(len(transitions)), device=transitions.step.device).long())
+
+
+def _pooled(
+    loss: float, metrics: TransitionMetrics, squares: Tensor, processes: Processes
+) -> tuple[float, TransitionMetrics, Tensor]:
+    """The loss of all processes' shares, and their metrics side by side."""
+    if processes.is_alone:
+        return loss, metrics, squares
+    device = squares.device
+    on_cpu = TransitionMetrics(*(getattr(metrics, each.name).cpu() for each in fields(TransitionMetrics)))
+    found = processes.gathered([(loss, on_cpu, squares.cpu())])
+    pooled = _joined_metrics([each for _, each, _ in found])
+    pooled = TransitionMetrics(*(getattr(pooled, each.name).to(device) for each in fields(TransitionMetrics)))
+    return sum(each for each, _, _ in found), pooled, torch.cat([each for _, _, each in found]).to(device)
 
 
 def joined(trajectories: Sequence[Trajectory]) -> Trajectory:
