@@ -12,24 +12,30 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def rotary_angles(positions: Tensor, config: ShowoConfig) -> tuple[Tensor, Tensor]:
-    """Return cosines and signed sines, each (..., L, 1, rotary_dims) float32, for (..., L) integer positions.
+    """Return the rotation of (..., L) integer positions.
 
-    The sines of the first half are negative: there a rotation subtracts.
+    Returns:
+        Cosines (..., L, 1, head_dim), 1 where nothing turns, and signed sines (..., L, 1, rotary_dims), negative in the
+        first half, where a rotation subtracts; both float32.
     """
     rotary_dims = int(config.partial_rotary_factor * config.head_dim)
     exponents = torch.arange(0, rotary_dims, 2, device=positions.device).float() / rotary_dims
     angles = (positions[..., None].float() * (1.0 / config.rope_theta**exponents)).unsqueeze(-2)
     cos, sin = angles.cos(), angles.sin()
-    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+    still = config.head_dim - rotary_dims
+    return F.pad(torch.cat([cos, cos], dim=-1), (0, still), value=1.0), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
     """Turn the first rotary dims of (B, L, heads, head_dim) by the angles of their positions."""
     cos, signed_sin = (part.to(heads.dtype) for part in rotary)
-    turning, still = heads[..., : cos.shape[-1]], heads[..., cos.shape[-1] :]
-    first, second = turning.chunk(2, dim=-1)
-    turned = torch.addcmul(turning * cos, torch.cat([second, first], dim=-1), signed_sin)
-    return torch.cat([turned, still], dim=-1)
+    rotary_dims = signed_sin.shape[-1]
+    half = rotary_dims // 2
+    turned = heads * cos
+    # Two small sums in place cost half of what swapping the halves and laying the parts together does.
+    turned[..., :half].addcmul_(heads[..., half:rotary_dims], signed_sin[..., :half])
+    turned[..., half:rotary_dims].addcmul_(heads[..., :half], signed_sin[..., half:])
+    return turned
 
 
 class PhiAttention(nn.Module):
