@@ -3,11 +3,15 @@
 Parameter names are the published ones (`showo.model.layers.0...`). It knows ids and attention, no texts and no pixels.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from worker.showo.attention import attend_by_mask, attend_causally, attend_to_all, bias_of_keys
 from worker.showo.config import ShowoConfig
@@ -70,6 +74,10 @@ class Showo(nn.Module):
         super().__init__()
         self.config = config
         self.showo = PhiForCausalLM(config)
+        self.autocast_dtype: torch.dtype | None = None
+        """what `prefix` and `image_logits` multiply in, up to the head; None for the weights' own"""
+        self.is_checkpointed = False
+        """whether a backward pass computes each layer's inside again instead of keeping it"""
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights as Phi does: normal matrices, zero biases, unit norms."""
@@ -85,12 +93,13 @@ class Showo(nn.Module):
         hidden = self.showo.model.embed_tokens(text.ids)
         keys_by_layer, values_by_layer = [], []
         *body, last = self.showo.model.blocks()
-        for layer in body:
-            hidden, keys, values = layer(hidden, rotary, attend_causally)
-            keys_by_layer.append(keys)
-            values_by_layer.append(values)
-        # Nothing reads the text's output of the last layer, so only its keys and values are computed.
-        keys, values = last.keys_and_values(hidden, rotary)
+        with self._precision():
+            for layer in body:
+                hidden, keys, values = self._kept(layer, hidden, rotary, attend_causally)
+                keys_by_layer.append(keys)
+                values_by_layer.append(values)
+            # Nothing reads the text's output of the last layer, so only its keys and values are computed.
+            keys, values = last.keys_and_values(hidden, rotary)
         keys_by_layer.append(keys)
         values_by_layer.append(values)
         is_ragged = not bool(text.is_text.all())
@@ -121,18 +130,35 @@ class Showo(nn.Module):
         vectors, tokens = self._image_tokens(codes, soi, eoi)
         *body, last = zip(self.showo.model.blocks(), prefix.keys, prefix.values, strict=True)
         hidden = F.embedding(tokens, vectors)
-        for depth, (layer, *earlier) in enumerate(body):
-            # Looking a token up costs less than computing it as soon as the batch repeats most tokens.
-            if depth == 0 and tokens.numel() > 2 * len(vectors):
-                hidden = layer.of_tokens(vectors, tokens, rotary, attend, tuple(earlier))
-            else:
-                hidden = layer(hidden, rotary, attend, tuple(earlier))[0]
-        layer, *earlier = last
-        if rows is None:
-            return self.code_logits(layer(hidden, rotary, attend, tuple(earlier))[0][:, 1:-1])
-        # A row lies one further in its sequence for soi, and two for every sequence before it.
-        rows = rows + 2 * (rows // num_tokens) + 1
-        return self.code_logits(layer(hidden, rotary, attend, tuple(earlier), rows)[0])
+        if rows is not None:
+            # A row lies one further in its sequence for soi, and two for every sequence before it.
+            rows = rows + 2 * (rows // num_tokens) + 1
+        with self._precision():
+            for depth, (layer, *earlier) in enumerate(body):
+                # Looking a token up costs less than computing it as soon as the batch repeats most tokens.
+                if depth == 0 and tokens.numel() > 2 * len(vectors):
+                    hidden = self._kept(layer.of_tokens, vectors, tokens, rotary, attend, tuple(earlier))
+                else:
+                    hidden = self._kept(layer, hidden, rotary, attend, tuple(earlier))[0]
+            layer, *earlier = last
+            hidden = self._kept(layer, hidden, rotary, attend, tuple(earlier), rows)[0]
+        return self.code_logits(hidden[:, 1:-1] if rows is None else hidden)
+
+    def _kept(self, part: Callable[..., Any], *inputs: Any) -> Any:
+        """Return a layer's output, keeping for the backward pass what goes into it or all that is inside."""
+        if self.is_checkpointed and torch.is_grad_enabled():
+            # There is no dropout, so nothing random has to be repeated.
+            return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return part(*inputs)
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        """Multiply in `autocast_dtype`; sums, norms and the stream between the layers stay in the weights' own."""
+        if self.autocast_dtype is None:
+            yield
+            return
+        with torch.autocast(self.showo.lm_head.weight.device.type, dtype=self.autocast_dtype):
+            yield
 
     def _image_tokens(self, codes: Tensor, soi: int, eoi: int) -> tuple[Tensor, Tensor]:
         """Return the vectors of all codes, the mask, soi and eoi, (K + 3, hidden), and (B, N + 2) places among them."""
@@ -143,7 +169,10 @@ class Showo(nn.Module):
         return vectors, F.pad(F.pad(codes, (1, 0), value=soi_place), (0, 1), value=soi_place + 1)
 
     def code_logits(self, hidden: Tensor) -> Tensor:
-        """Return the head's image columns only, (..., codebook_size), of (..., hidden) before the last norm."""
+        """Return the head's image columns only, (..., codebook_size), of (..., hidden) before the last norm.
+
+        Never under autocast: bfloat16 logits of 8 to 16 would be rounded to sixteenths, and log-probs with them.
+        """
         columns = slice(self.config.first_image_id, self.config.mask_token_id)
         head = self.showo.lm_head
         return F.linear(self.showo.model.final_layernorm(hidden), head.weight[columns], head.bias[columns])
