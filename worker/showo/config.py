@@ -26,6 +26,8 @@ class ShowoConfig:
     rope_theta: float = 10000.0
     layer_norm_eps: float = 1e-5
     initializer_range: float = 0.02
+    llm_name: str = "llm"
+    """the language model's hub name where it has one, kept for export; else the folder beside the weights"""
 
     @property
     def vocab_size(self) -> int:

@@ -1,226 +1,254 @@
-"""Show-o, MAGVIT-v2 and their text tokenizer from local folders in the published format, and back.
+"""Show-o, MAGVIT-v2 and their text tokenizer from the published format, and back: a local folder or a hub name.
 
-It knows files and names, no training and no sampling.
+It knows which parts make a policy, no training and no sampling.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from worker.showo.model import Showo, ShowoConfig
-from worker.showo.policy import ShowoPolicy
-from worker.showo.prompting import load_text_tokenizer
-from worker.showo.vq import MagvitV2, VQConfig
-
-COPY_ANEW = "copy it anew from where the model came from"
-WEIGHT_NAMES = ("pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors")
-SHIPPED_WEIGHTS = Path(__file__).parents[1] / "shapes" / "weights"
-
-# Published tokenizer files leave sizes at their defaults, so an absent name is no error.
-VQ_FIELDS = tuple(VQConfig.__dataclass_fields__)
-SHOWO_NAMES = ("llm_model_path", "llm_vocab_size", "codebook_size", "num_vq_tokens", "vocab_size")
-LLM_NAMES = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "partial_rotary_factor",
-    "rope_theta",
-    "layer_norm_eps",
-    "initializer_range",
+from worker.showo.policy import ShowoPolicy, pairing_problems
+from worker.showo.prompting import has_text_tokenizer, load_text_tokenizer
+from worker.showo.published import (
+    PHI_1_5,
+    phi_config,
+    published_config,
+    published_vq_config,
+    read_published,
+    showo_config,
+    vq_config,
+    write_json,
+)
+from worker.showo.sources import TEXT_FILES, find_folder, is_hub_name
+from worker.showo.vq import MagvitV2
+from worker.showo.weights import (
+    WEIGHT_NAMES,
+    StoredWeights,
+    fill,
+    find_weights,
+    open_weights,
+    weight_problems,
+    write_weights,
 )
 
-
-def read_json(path: Path, names: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a JSON object from a file; a missing or broken one, or one without these names, is a ValueError."""
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; a model folder in the published format has it")
-    try:
-        content: Any = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}; {COPY_ANEW}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no JSON object; {COPY_ANEW}")
-    if missing := [name for name in names if content.get(name) is None]:
-        raise ValueError(f"{path} has no {', '.join(missing)}; {COPY_ANEW}")
-    return content
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "shapes" / "weights"
+PUBLISHED_VQ = "showlab/magvitv2"
+"""the image tokenizer of the published Show-o models, which do not name it"""
+CLIP_WIDTH = 1024
+"""of the features that a published `w_clip_vit` model projects"""
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the tensors of a folder's one safetensors file."""
-    for name in WEIGHT_NAMES:
-        if (folder / name).is_file():
-            try:
-                return load_file(folder / name)
-            except SafetensorError as error:
-                raise ValueError(f"{folder / name} is cut short or broken: {error}; {COPY_ANEW}") from error
-    raise ValueError(f"no weights in {folder}; expected one of {', '.join(WEIGHT_NAMES)}")
+@dataclass(frozen=True)
+class Part:
+    """A module without memory, and the stored tensors that it is to hold."""
+
+    what: str
+    module: nn.Module
+    stored: StoredWeights
+
+    def problems(self) -> list[str]:
+        """Return how the tensors do not fit."""
+        return weight_problems(self.module, self.stored.shapes, f"{self.what} in {self.stored.path}")
 
 
-def fill(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
-    """Copy weights into a module; missing, surplus or misshapen names are a ValueError that lists them."""
-    own = module.state_dict()
-    missing = sorted(own.keys() - weights.keys())
-    surplus = sorted(weights.keys() - own.keys())
-    shared = own.keys() & weights.keys()
-    misshapen = [
-        f"{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in sorted(shared)
-        if weights[name].shape != own[name].shape
-    ]
-    for problem, names in (("missing", missing), ("surplus", surplus), ("misshapen", misshapen)):
-        if names:
-            shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-            raise ValueError(f"{what}: {len(names)} {problem} tensors: {shown}; do config and weights belong together?")
-    module.load_state_dict(dict(weights))
+@dataclass(frozen=True)
+class LanguageModel:
+    """What was found of the language model that a Show-o is built on."""
 
+    folder: Path | None
+    """holds its config.json; None for Phi-1.5, whose sizes are known"""
+    tokenizer: PreTrainedTokenizerFast | None
+    cure: str
+    """how to get the tokenizer where there is none"""
 
-def load_showo(folder: Path, max_text_tokens: int | None = None) -> Showo:
-    """Load the transformer alone, in float32; `max_text_tokens` overrides what the folder says."""
-    config = read_showo_config(folder, max_text_tokens)
-    showo = Showo(config)
-    fill(showo, read_weights(folder), f"transformer in {folder}")
-    return showo.eval()
-
-
-def read_showo_config(folder: Path, max_text_tokens: int | None = None) -> ShowoConfig:
-    """Read Show-o's config.json and that of the language model it names."""
-    own = read_json(folder / "config.json", SHOWO_NAMES)
-    llm = read_json(llm_folder(folder, own) / "config.json", LLM_NAMES)
-    if not llm.get("qk_layernorm", True):
-        raise ValueError(f"{folder}: Show-o normalises queries and keys, but qk_layernorm is off in its config")
-    config = ShowoConfig(
-        llm_vocab_size=own["llm_vocab_size"],
-        codebook_size=own["codebook_size"],
-        num_image_tokens=own["num_vq_tokens"],
-        max_text_tokens=max_text_tokens or own.get("max_text_tokens", ShowoConfig.max_text_tokens),
-        bos_token_id=llm.get("bos_token_id", ShowoConfig.bos_token_id),
-        eos_token_id=llm.get("eos_token_id", ShowoConfig.eos_token_id),
-        hidden_size=llm["hidden_size"],
-        intermediate_size=llm["intermediate_size"],
-        num_layers=llm["num_hidden_layers"],
-        num_heads=llm["num_attention_heads"],
-        partial_rotary_factor=llm["partial_rotary_factor"],
-        rope_theta=llm["rope_theta"],
-        layer_norm_eps=llm["layer_norm_eps"],
-        initializer_range=llm["initializer_range"],
-    )
-    if config.vocab_size != own["vocab_size"]:
-        raise ValueError(
-            f"{folder}: vocab_size is {own['vocab_size']}, "
-            f"but words, new tokens, codes and mask make {config.vocab_size}"
-        )
-    return config
-
-
-def llm_folder(folder: Path, own: Mapping[str, Any]) -> Path:
-    """Return the local folder of the language model that a Show-o config names, relative to its own."""
-    return (folder / str(own["llm_model_path"])).resolve()
-
-
-def load_magvit(folder: Path) -> MagvitV2:
-    """Load the image tokenizer, in float32 whatever it is stored in."""
-    content = read_json(folder / "config.json")
-    sizes: dict[str, Any] = {name: content[name] for name in VQ_FIELDS if name in content}
-    for name, size in sizes.items():
-        sizes[name] = tuple(size) if isinstance(size, list) else size
-    config = VQConfig(**sizes)
-    magvit = MagvitV2(config)
-    weights = read_weights(folder)
-    floats = {name: w.float() if w.is_floating_point() else w for name, w in weights.items()}
-    fill(magvit, floats, f"image tokenizer in {folder}")
-    return magvit.eval()
+    def with_ends(self, config: ShowoConfig) -> ShowoConfig:
+        """Return the sizes with the text's first and last token as the tokenizer has them, as published."""
+        found = {} if self.tokenizer is None else {name: getattr(self.tokenizer, name) for name in
+                                                   ("bos_token_id", "eos_token_id")}  # fmt: skip
+        return replace(config, **{name: token for name, token in found.items() if token is not None})
 
 
 def load_policy(
-    source: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    source: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    *,
+    base: str | Path | None = None,
+    vq: str | Path | None = None,
 ) -> ShowoPolicy:
-    """Load a whole policy from a local folder: Show-o's files, `vq/` beside them and the language model's tokenizer.
+    """Load a policy in Show-o's published format.
+
+    The language model that its config.json names, for sizes and words, is looked for beside the checkpoint, in `llm/`
+    inside it, and on the hub; the image tokenizer in `vq/` inside it, or on the hub for a model from there. A policy
+    without text or image tokenizer serves ids and codes, and says what is missing when it is asked for more.
 
     Args:
-        source: the folder; SHIPPED_WEIGHTS is the tiny one that comes with the project.
+        source: a folder, a hub name, or a file that holds a plain state dict; SHIPPED_WEIGHTS is the tiny one inside.
         device: where the weights go.
-        dtype: of the transformer's weights; None for float32.
+        dtype: of the transformer's weights; None for float32 whatever they are stored in.
+        base: the Show-o that a plain state dict was tuned from: a folder or a hub name, of which only the
+            configuration and the tokenizers are read; None where a config.json lies beside it.
+        vq: the image tokenizer, a folder or a hub name; None for what was said above.
 
     Raises:
-        ValueError: a file is missing or broken, or config and weights do not belong together.
+        ValueError: something is missing or broken, or parts do not belong together: one error that names all of it.
     """
-    folder = Path(source)
-    if not folder.is_dir():
-        raise ValueError(f"no model folder at {folder}; give a folder that holds config.json and its weights")
-    showo = load_showo(folder)
-    tokenizer = load_text_tokenizer(llm_folder(folder, read_json(folder / "config.json")))
-    policy = ShowoPolicy(showo, load_magvit(folder / "vq"), tokenizer).eval()
-    policy.showo.to(dtype=dtype)
-    return policy.to(device)
+    home, stored = _home_and_weights(source, base)
+    own = read_published(home)
+    language = _language_model(home, str(own["llm_model_path"]))
+    config, problems = showo_config(own, language.folder)
+    config = language.with_ends(config)
+    with torch.device("meta"):
+        showo, projector = Showo(config), _projector(stored, config, bool(own.get("w_clip_vit")))
+    parts = [Part("transformer", _as_published(showo, projector), stored)]
+    image, image_cure = _image_part(home, vq, is_published=is_hub_name(base or source))
+    parts += [image] if image else []
+    magvit = image.module if image and isinstance(image.module, MagvitV2) else None
+    problems += [problem for part in parts for problem in part.problems()]
+    problems += pairing_problems(config, magvit.config if magvit else None, language.tokenizer)
+    if problems:
+        raise ValueError(f"{source} does not hold together: " + "; ".join(problems))
+    for part in parts:
+        fill(part.module, part.stored, device, None if part is image else dtype)
+    cures = {"no_text_tokenizer": language.cure, "no_image_tokenizer": image_cure}
+    return ShowoPolicy(showo, magvit, language.tokenizer, projector=projector, **cures).eval()
+
+
+def load_vq(source: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> MagvitV2:
+    """Load an image tokenizer in MAGVIT-v2's published format, frozen.
+
+    Args:
+        source: its folder or hub name, `showlab/magvitv2`; or a policy's folder that holds one as `vq/`.
+        device: where the weights go.
+        dtype: of the weights; None for float32 whatever they are stored in.
+
+    Returns:
+        `encode`, pixels in [-1, 1] to codes, and `decode`, codes to pixels in [0, 1]; see `MagvitV2`.
+
+    Raises:
+        ValueError: something is missing or broken, or config and weights do not belong together.
+    """
+    part = _vq_part(find_folder(source, _is_whole))
+    if problems := part.problems():
+        raise ValueError(f"{source} does not hold together: " + "; ".join(problems))
+    fill(part.module, part.stored, device, dtype)
+    assert isinstance(part.module, MagvitV2)
+    return part.module.requires_grad_(False).eval()
 
 
 def save_policy(policy: ShowoPolicy, folder: Path) -> None:
-    """Write a policy in the published format; what `load_policy` reads back is equal bit for bit."""
+    """Write a policy in the published format; what `load_policy` reads back is equal bit for bit.
+
+    The language model keeps its hub name, by which Show-o's own code finds it; its files lie in `llm/` all the same.
+    """
     llm, vq = folder / "llm", folder / "vq"
-    for part in (folder, llm, vq):
-        part.mkdir(parents=True, exist_ok=True)
+    llm.mkdir(parents=True, exist_ok=True)
     config = policy.showo.config
-    write_json(folder / "config.json", published_config(config))
+    write_json(folder / "config.json", published_config(config, has_projector=policy.mm_projector is not None))
+    write_weights(folder / WEIGHT_NAMES[0], _as_published(policy.showo, policy.mm_projector).state_dict())
     write_json(llm / "config.json", phi_config(config))
-    write_json(vq / "config.json", {"_class_name": "MAGVITv2", **asdict(policy.magvit.config)})
-    policy.tokenizer.save_pretrained(llm)
-    write_weights(folder, policy.showo)
-    write_weights(vq, policy.magvit)
+    if policy.tokenizer is not None:
+        policy.tokenizer.save_pretrained(llm)
+    if policy.magvit is not None:
+        vq.mkdir(exist_ok=True)
+        write_json(vq / "config.json", published_vq_config(policy.magvit.config))
+        write_weights(vq / WEIGHT_NAMES[0], policy.magvit.state_dict())
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object for people to read."""
-    path.write_text(json.dumps(content, indent=1) + "\n")
+def _is_whole(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and find_weights(folder) is not None
 
 
-def write_weights(folder: Path, module: nn.Module) -> None:
-    """Write a module's tensors under their published names."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    save_file(tensors, folder / WEIGHT_NAMES[0], metadata={"format": "pt"})
+def _home_and_weights(source: str | Path, base: str | Path | None) -> tuple[Path, StoredWeights]:
+    """Return the folder of the configuration, and the weights: those of the folder, or a state dict on top of it."""
+    path = Path(source).expanduser()
+    if not path.is_file():
+        path = find_folder(source, _is_whole if base is None else lambda folder: find_weights(folder) is not None)
+    stored = open_weights(path)
+    if base is not None:
+        return find_folder(base, lambda folder: (folder / "config.json").is_file(), (TEXT_FILES,)), stored
+    home = path.parent if path.is_file() else path
+    if not (home / "config.json").is_file() and stored.path.suffix == ".pth":
+        raise ValueError(
+            f"{stored.path} is a state dict without a config.json beside it: name the Show-o that it was tuned from as "
+            "its base, a folder or a hub name such as showlab/show-o-512x512"
+        )
+    return home, stored
 
 
-def published_config(config: ShowoConfig) -> dict[str, Any]:
-    """Return Show-o's own config.json; `max_text_tokens` is ours, since the published one keeps it in its code."""
-    return {
-        "_class_name": "Showo",
-        "w_clip_vit": False,
-        "vocab_size": config.vocab_size,
-        "llm_vocab_size": config.llm_vocab_size,
-        "llm_model_path": "llm",
-        "codebook_size": config.codebook_size,
-        "num_vq_tokens": config.num_image_tokens,
-        "max_text_tokens": config.max_text_tokens,
-        "mask_token_id": config.mask_token_id,
-    }
+def _language_model(home: Path, name: str) -> LanguageModel:
+    """Find the language model that a Show-o in `home` names."""
+    inside = home / "llm"
+    cure = (
+        f"there is no text tokenizer for {home}, so prompts cannot be read: put tokenizer.json of its language model "
+        f"({name}) into {{}}, or its vocab.json and merges.txt"
+    )
+    for folder in (home / name, inside, Path(name).expanduser()):
+        if (folder / "config.json").is_file():
+            words = load_text_tokenizer(folder) if has_text_tokenizer(folder) else None
+            return LanguageModel(folder.resolve(), words, cure.format(folder.resolve()))
+    if name == PHI_1_5 and has_text_tokenizer(inside):
+        return LanguageModel(None, load_text_tokenizer(inside), "")
+    if not is_hub_name(name):
+        raise ValueError(
+            f"{home / 'config.json'} names the language model {name!r}, but there is no config.json in "
+            f"{(home / name).resolve()}; copy the language model's files there"
+        )
+    try:
+        folder = find_folder(name, lambda it: (it / "config.json").is_file() and has_text_tokenizer(it), (TEXT_FILES,))
+    except ValueError as error:
+        if name != PHI_1_5:
+            raise
+        return LanguageModel(None, None, f"{cure.format(inside)}. {error}")
+    return LanguageModel(folder, load_text_tokenizer(folder), "")
 
 
-def phi_config(config: ShowoConfig) -> dict[str, Any]:
-    """Return the config.json of the language model that a Show-o is built on."""
-    return {
-        "architectures": ["PhiForCausalLM"],
-        "model_type": "phi",
-        "bos_token_id": config.bos_token_id,
-        "eos_token_id": config.eos_token_id,
-        "hidden_act": "gelu_new",
-        "hidden_size": config.hidden_size,
-        "initializer_range": config.initializer_range,
-        "intermediate_size": config.intermediate_size,
-        "layer_norm_eps": config.layer_norm_eps,
-        "max_position_embeddings": 2048,
-        "num_attention_heads": config.num_heads,
-        "num_hidden_layers": config.num_layers,
-        "num_key_value_heads": config.num_heads,
-        "partial_rotary_factor": config.partial_rotary_factor,
-        "qk_layernorm": True,
-        "rope_theta": config.rope_theta,
-        "tie_word_embeddings": False,
-        "vocab_size": config.llm_vocab_size,
-    }
+def _image_part(home: Path, vq: str | Path | None, is_published: bool) -> tuple[Part | None, str]:
+    """Return the image tokenizer of a Show-o in `home`; without one, None and how to get it."""
+    if vq is not None:
+        return _vq_part(find_folder(vq, _is_whole)), ""
+    inside = home / "vq"
+    cure = (
+        f"there is no image tokenizer for {home}, so pictures cannot be encoded or decoded: put one into {inside} "
+        f"(that of the published models is {PUBLISHED_VQ}), or name it as vq"
+    )
+    if inside.is_dir():
+        return _vq_part(inside), ""
+    if not is_published:
+        return None, cure
+    try:
+        return _vq_part(find_folder(PUBLISHED_VQ, _is_whole)), ""
+    except ValueError as error:
+        return None, f"{cure}. {error}"
+
+
+def _vq_part(folder: Path) -> Part:
+    folder = folder / "vq" if (folder / "vq" / "config.json").is_file() else folder
+    config = vq_config(folder)
+    with torch.device("meta"):
+        magvit = MagvitV2(config)
+    return Part("image tokenizer", magvit, open_weights(folder))
+
+
+def _projector(stored: StoredWeights, config: ShowoConfig, is_expected: bool) -> nn.Module | None:
+    """Return the projector of CLIP's features, which nothing here uses, so that an export still has it."""
+    found = [name for name in stored.shapes if name.startswith("mm_projector.")]
+    if not found and not is_expected:
+        return None
+    width = stored.shapes.get("mm_projector.0.weight", (config.hidden_size, CLIP_WIDTH))[-1]
+    return nn.Sequential(
+        nn.Linear(width, config.hidden_size), nn.GELU(), nn.Linear(config.hidden_size, config.hidden_size)
+    )
+
+
+def _as_published(showo: Showo, projector: nn.Module | None) -> nn.Module:
+    """Return a module over the same tensors whose names are those of a published checkpoint."""
+    whole = nn.Module()
+    whole.add_module("showo", showo.showo)
+    if projector is not None:
+        whole.add_module("mm_projector", projector)
+    return whole

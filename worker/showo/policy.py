@@ -11,30 +11,65 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from worker.showo.attention import omni_attention_allowed
-from worker.showo.model import Prefix, Showo
-from worker.showo.prompting import PromptLayout, special_tokens, tokenize
-from worker.showo.vq import MagvitV2
+from worker.showo.model import Prefix, Showo, ShowoConfig
+from worker.showo.prompting import PromptLayout, special_tokens, tokenize, vocabulary_problems
+from worker.showo.vq import MagvitV2, VQConfig
+
+NO_TEXT_TOKENIZER = "this policy has no text tokenizer, so it cannot read prompts: load it with its language model's"
+NO_IMAGE_TOKENIZER = "this policy has no image tokenizer, so it cannot encode or decode pictures: load it with one"
+
+
+def pairing_problems(config: ShowoConfig, vq: VQConfig | None, tokenizer: PreTrainedTokenizerFast | None) -> list[str]:
+    """Return a sentence for each part that does not belong to a transformer of these sizes."""
+    problems = []
+    if vq is not None and config.codebook_size != vq.codebook_size:
+        problems.append(
+            f"the transformer knows {config.codebook_size} image codes, the image tokenizer has "
+            f"{vq.codebook_size}; take a pair that was trained together"
+        )
+    if tokenizer is not None:
+        problems.extend(vocabulary_problems(tokenizer, config.llm_vocab_size))
+    return problems
 
 
 class ShowoPolicy(nn.Module):
-    """Show-o as a policy over image codes; only the transformer's parameters are trained."""
+    """Show-o as a policy over image codes; only the transformer's parameters are trained.
 
-    def __init__(self, showo: Showo, magvit: MagvitV2, tokenizer: PreTrainedTokenizerFast) -> None:
+    Without an image or text tokenizer it serves ids and codes, and says what is missing when it is asked for more.
+    """
+
+    def __init__(
+        self,
+        showo: Showo,
+        magvit: MagvitV2 | None = None,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        *,
+        projector: nn.Module | None = None,
+        no_text_tokenizer: str = NO_TEXT_TOKENIZER,
+        no_image_tokenizer: str = NO_IMAGE_TOKENIZER,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            showo: the transformer.
+            magvit: the image tokenizer.
+            tokenizer: the text tokenizer.
+            projector: of a `w_clip_vit` model, from CLIP's features; never used here, kept for export.
+            no_text_tokenizer: what is missing and where to put it, for whoever asks for a prompt.
+            no_image_tokenizer: the same, for whoever asks for pixels.
+
+        Raises:
+            ValueError: the parts do not belong together.
+        """
         super().__init__()
         config = showo.config
-        if config.codebook_size != magvit.config.codebook_size:
-            raise ValueError(
-                f"the transformer knows {config.codebook_size} image codes, the image tokenizer has "
-                f"{magvit.config.codebook_size}; take a pair that was trained together"
-            )
-        if len(tokenizer) != config.llm_vocab_size:
-            raise ValueError(
-                f"the text tokenizer has {len(tokenizer)} words, the transformer {config.llm_vocab_size}; "
-                "take the tokenizer that the transformer was trained with"
-            )
+        if problems := pairing_problems(config, magvit.config if magvit else None, tokenizer):
+            raise ValueError("; ".join(problems))
         self.showo = showo
-        self.magvit = magvit.requires_grad_(False)
+        self.magvit = None if magvit is None else magvit.requires_grad_(False)
         self.tokenizer = tokenizer
+        self.mm_projector = None if projector is None else projector.requires_grad_(False)
+        self._no_text_tokenizer, self._no_image_tokenizer = no_text_tokenizer, no_image_tokenizer
         special = special_tokens(config.llm_vocab_size, config.bos_token_id, config.eos_token_id)
         self.layout = PromptLayout(special, config.max_text_tokens, config.num_image_tokens)
 
@@ -55,7 +90,7 @@ class ShowoPolicy(nn.Module):
 
     def prefix(self, prompts: Sequence[str]) -> Prefix:
         """Read B prompts once; the result serves every unmasking step and, indexed, every member of a group."""
-        return self.showo.prefix(self.layout.text_batch(tokenize(self.tokenizer, prompts), self.device))
+        return self.showo.prefix(self.layout.text_batch(self._tokenize(prompts), self.device))
 
     def code_logits(self, prefix: Any, codes: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return logits over the codes, by parts: exact, and without what no one reads.
@@ -92,14 +127,28 @@ class ShowoPolicy(nn.Module):
 
     def input_ids(self, prompts: Sequence[str], codes: Tensor) -> Tensor:
         """Return (B, L) int64 published sequences of B prompts and (B, N) codes, K where masked."""
-        return self.layout.input_ids(tokenize(self.tokenizer, prompts), codes + self.showo.config.first_image_id)
+        return self.layout.input_ids(self._tokenize(prompts), codes + self.showo.config.first_image_id)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        """Return (B, N) int64 codes of (B, 3, H, W) float pixels in [0, 1]."""
-        return self.magvit.encode(pixels.float() * 2 - 1)
+        """Return (B, n) int64 codes of (B, 3, H, W) float pixels in [0, 1], row by row of the grid."""
+        return self._image_tokenizer().encode(pixels.float() * 2 - 1)
 
     @torch.no_grad()
     def decode(self, codes: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
         """Return (B, 3, H, W) float32 pixels in [0, 1] of (B, n) int64 codes in [0, K); `shape` as (rows, columns)."""
-        return self.magvit.decode(codes, shape).float()
+        return self._image_tokenizer().decode(codes, shape).float()
+
+    def code_embeddings(self) -> Tensor:
+        """Return (K, D) float32 vectors of the codes: D bits as +-1, look-up-free."""
+        return self._image_tokenizer().quantize.embedding.float()
+
+    def _tokenize(self, prompts: Sequence[str]) -> list[list[int]]:
+        if self.tokenizer is None:
+            raise ValueError(self._no_text_tokenizer)
+        return tokenize(self.tokenizer, prompts)
+
+    def _image_tokenizer(self) -> MagvitV2:
+        if self.magvit is None:
+            raise ValueError(self._no_image_tokenizer)
+        return self.magvit

@@ -13,13 +13,16 @@ from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from worker.showo.weights import COPY_ANEW
 
 PAD_TOKEN = "[PAD]"
 NEW_TOKENS = ("<|soi|>", "<|eoi|>", "<|sov|>", "<|eov|>", "<|t2i|>", "<|mmu|>", "<|t2v|>", "<|v2v|>", "<|lvg|>")
 NUM_NEW_TOKENS = 1 + len(NEW_TOKENS)
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "<|unknown|>"
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,46 @@ def build_word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
     )
 
 
+def has_text_tokenizer(folder: Path) -> bool:
+    """Say whether a folder holds a text tokenizer, in one file or as words and merges."""
+    return any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES)
+
+
 def load_text_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Load the language model's own tokenizer from a local folder, as published, without Show-o's new tokens."""
-    if not (folder / "tokenizer.json").is_file():
+    """Load the language model's own tokenizer from a local folder, as published, with or without Show-o's new tokens.
+
+    Raises:
+        ValueError: the folder holds none, or a broken one.
+    """
+    if not has_text_tokenizer(folder):
         raise ValueError(f"no tokenizer.json in {folder}; copy the language model's tokenizer files there")
-    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    kind = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
+    try:
+        return kind.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # The tokenizers' library raises this very class for a broken file.
+        raise ValueError(f"the text tokenizer in {folder} cannot be read: {error}; {COPY_ANEW}") from error
+
+
+def vocabulary_problems(tokenizer: PreTrainedTokenizerFast, llm_vocab_size: int) -> list[str]:
+    """Return a sentence for each way in which a tokenizer's words are not those that a transformer was trained with.
+
+    With Show-o's new tokens there must be `llm_vocab_size` + 10 words, 50305 for the published models; new tokens that
+    the tokenizer has already must lie where Show-o put them.
+    """
+    words = tokenizer.get_vocab()
+    places = {token: llm_vocab_size + place for place, token in enumerate((PAD_TOKEN, *NEW_TOKENS))}
+    length = len(tokenizer) + sum(token not in words for token in places)
+    problems = []
+    if length != llm_vocab_size + NUM_NEW_TOKENS:
+        problems.append(
+            f"the text tokenizer has {length} words with Show-o's {NUM_NEW_TOKENS} new ones, the transformer "
+            f"{llm_vocab_size + NUM_NEW_TOKENS}; take the tokenizer that the transformer was trained with"
+        )
+    misplaced = [f"{token} at {words[token]}, not {place}" for token, place in places.items()
+                 if words.get(token, place) != place]  # fmt: skip
+    if misplaced:
+        problems.append(f"the text tokenizer has Show-o's tokens elsewhere: {', '.join(misplaced)}")
+    return problems
 
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> list[list[int]]:
