@@ -95,7 +95,7 @@ def _models_of(run: RunRow, checkpoints: Sequence[CheckpointRow], runs_dir: Path
             step=checkpoint.step,
             num_parameters=num_parameters,
             created_at=checkpoint.created_at,
-            description=f"Checkpoint of a {run.kind} run that is {run.status}, {checkpoint.num_bytes / 1e6:.1f} MB",
+            description=f"Checkpoint of a {run.kind} run that is {run.status}, {checkpoint.num_bytes / 2**20:.1f} MiB",
         )
         for checkpoint in checkpoints
     ]

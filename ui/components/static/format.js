@@ -28,13 +28,14 @@ export function ago(time, now = Date.now()) {
   return seconds < 5 ? "just now" : `${duration(seconds)} ago`;
 }
 
+/** A size in binary units, as the command line, the logs and the memory of workers tell it. */
 export function bytes(count) {
-  if (count < 1000) return `${count} B`;
-  const units = ["kB", "MB", "GB", "TB"];
+  if (count < 1024) return `${count} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
   let value = count,
     index = -1;
-  while (value >= 1000) {
-    value /= 1000;
+  while (value >= 1024) {
+    value /= 1024;
     index += 1;
   }
   return `${figure(value)} ${units[index]}`;
