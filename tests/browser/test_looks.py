@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def paths(trained: Run, client: StudioClient) -> list[str]:
     """Every page, with something on it."""
     sample = client.list_groups(trained.id).data[0].samples[0]
-    return ["/", "/launch", "/runs", f"/run?id={trained.id}", f"/groups?run={trained.id}", f"/sample?id={sample.id}"]
+    return ["/", "/launch", "/runs", f"/run?id={trained.id}", f"/groups?id={trained.id}", f"/sample?id={sample.id}"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])

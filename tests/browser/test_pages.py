@@ -45,7 +45,7 @@ def test_the_kinds_of_run_have_forms_of_their_own(open_page: OpenPage) -> None:
 
 
 def test_the_board_steps_with_the_arrow_keys(open_page: OpenPage, trained: Run) -> None:
-    page = open_page(f"/groups?run={trained.id}")
+    page = open_page(f"/groups?id={trained.id}")
     expect(page.locator(".u-tile").first).to_be_visible()
     newest = page.url
     page.keyboard.press("ArrowLeft")
@@ -56,7 +56,7 @@ def test_the_board_steps_with_the_arrow_keys(open_page: OpenPage, trained: Run) 
 
 
 def test_samples_stand_in_order_of_advantage_with_their_prompt_as_alt_text(open_page: OpenPage, trained: Run) -> None:
-    page = open_page(f"/groups?run={trained.id}")
+    page = open_page(f"/groups?id={trained.id}")
     group = page.locator(".u-group", has=page.locator(".u-tile")).first
     expect(group.locator(".u-tile")).to_have_count(4)
     figures = group.locator('[title="advantage"]').all_inner_texts()
@@ -67,7 +67,7 @@ def test_samples_stand_in_order_of_advantage_with_their_prompt_as_alt_text(open_
 
 
 def test_the_replay_plays_scrubs_and_shows_its_layers(open_page: OpenPage, trained: Run) -> None:
-    page = open_page(f"/groups?run={trained.id}")
+    page = open_page(f"/groups?id={trained.id}")
     page.locator(".u-tile").first.click()
     sample = SamplePage(page)
     sample.press("Home")
@@ -82,7 +82,7 @@ def test_the_replay_plays_scrubs_and_shows_its_layers(open_page: OpenPage, train
 
 
 def test_the_exports_of_a_replay_are_real_files(open_page: OpenPage, trained: Run) -> None:
-    page = open_page(f"/groups?run={trained.id}")
+    page = open_page(f"/groups?id={trained.id}")
     page.locator(".u-tile").first.click()
     SamplePage(page)
     for name, begins in (("GIF", b"GIF8"), ("WebP", b"RIFF"), ("JSON", b"{")):

@@ -16,7 +16,8 @@ const FILTERS = [
 ];
 
 export async function mount(root) {
-  const id = query("run");
+  // Every page takes `?id=`; links of earlier versions say `?run=` here.
+  const id = query("id") ?? query("run");
   titled("Groups");
   if (!id)
     return show(
@@ -143,7 +144,7 @@ class GroupsPage {
           "Each training step stores its groups: prompt, pictures, rewards, and what was filtered and why.",
         ),
       );
-    history.replaceState(null, "", `/groups?run=${this.run.id}&step=${this.step}`);
+    history.replaceState(null, "", `/groups?id=${this.run.id}&step=${this.step}`);
     apiCalls([
       { path: `/runs/${this.run.id}/groups?step=${this.step}` },
       { path: `/runs/${this.run.id}/groups/steps` },

@@ -85,7 +85,7 @@ async function open(root, run) {
       "b",
       "Group board of the newest step",
       () => {
-        location.href = `/groups?run=${run.id}`;
+        location.href = `/groups?id=${run.id}`;
       },
     ],
   ]);

@@ -10,16 +10,12 @@ const NUM_GROUPS = 4,
 
 /** The groups of the newest stored step; keeps showing them until the next ones have arrived. */
 export function boardPanel(run) {
-  const body = h(
-    "div",
-    {},
-    h(
-      "p",
-      { class: "u-chart-none" },
-      run.status === "queued" ? "Waits for a worker." : "Pictures come with the first step.",
-    ),
-  );
-  const more = h("a", { class: "u-push", href: `/groups?run=${run.id}`, hidden: true }, "Whole board"),
+  const none = absence(run, {
+    coming: "Pictures come with the first step.",
+    never: "There are no pictures: the run ended before it had stored any.",
+  });
+  const body = h("div", {}, none.element);
+  const more = h("a", { class: "u-push", href: `/groups?id=${run.id}`, hidden: true }, "Whole board"),
     at = h("span", { class: "u-small u-muted" });
   let newest = null,
     isLoading = false;
@@ -36,7 +32,7 @@ export function boardPanel(run) {
           ...(run.kind === "train" ? groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)) : groupRows(groups)),
         );
         at.textContent = `at step ${step}`;
-        more.href = `/groups?run=${run.id}&step=${step}`;
+        more.href = `/groups?id=${run.id}&step=${step}`;
         more.hidden = false;
       }
     } finally {

@@ -69,7 +69,7 @@ async function open(root, sample) {
     card(
       "Its group",
       groupRow(group, { currentId: sample.id }),
-      h("a", { class: "u-push", href: `/groups?run=${sample.run_id}&step=${sample.step}` }, "All groups of the step"),
+      h("a", { class: "u-push", href: `/groups?id=${sample.run_id}&step=${sample.step}` }, "All groups of the step"),
     ),
   );
   const go = (by) => {
@@ -134,7 +134,7 @@ function heading(sample) {
         " / ",
         h("a", { href: `/run?id=${sample.run_id}` }, "run"),
         " / ",
-        h("a", { href: `/groups?run=${sample.run_id}&step=${sample.step}` }, `step ${sample.step}`),
+        h("a", { href: `/groups?id=${sample.run_id}&step=${sample.step}` }, `step ${sample.step}`),
       ),
       h("h1", { style: "overflow-wrap:anywhere" }, `“${sample.prompt}”`),
       h(
