@@ -3,7 +3,7 @@ import { get, getAll } from "./api.js";
 import { card, empty, failure, h, identifier, query, show, titled } from "./dom.js";
 import { figure, signed } from "./format.js";
 import { groupRow } from "./board.js";
-import { fetchRun } from "./runs_shared.js";
+import { fetchRun, runName } from "./runs_shared.js";
 import { Replay } from "./replay.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
@@ -21,7 +21,7 @@ export async function mount(root) {
     );
   try {
     const sample = await get(`/samples/${encodeURIComponent(id)}`);
-    await open(root, sample);
+    await open(root, sample, await fetchRun(sample.run_id));
   } catch (error) {
     show(
       root,
@@ -30,7 +30,7 @@ export async function mount(root) {
   }
 }
 
-async function open(root, sample) {
+async function open(root, sample, run) {
   titled(sample.prompt);
   const path = `/samples/${sample.id}`;
   apiCalls([{ path }, { path: `${path}/trajectory` }, { path: `${path}/image` }, { path: `${path}/replay.gif` }]);
@@ -38,7 +38,7 @@ async function open(root, sample) {
     siblings = h("div", {});
   show(
     root,
-    heading(sample),
+    heading(sample, run),
     h(
       "div",
       { class: "u-stack" },
@@ -60,7 +60,7 @@ async function open(root, sample) {
     keys(player.keys());
   }
   // Only training adds the parts up with the run's weights; other pictures are scored by the benchmark's own rule.
-  if (sample.purpose === "train") weigh(root, await fetchRun(sample.run_id));
+  if (sample.purpose === "train") weigh(root, run);
   const groups = await getAll(`/runs/${sample.run_id}/groups`, { step: sample.step });
   const group = groups.find((item) => item.id === sample.group_id);
   if (!group) return;
@@ -100,7 +100,7 @@ function picture(sample) {
   );
 }
 
-function heading(sample) {
+function heading(sample, run) {
   const parts = Object.entries(sample.reward_breakdown)
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`)
     .join(", ");
@@ -132,7 +132,7 @@ function heading(sample) {
         { class: "u-crumb" },
         h("a", { href: "/runs" }, "Runs"),
         " / ",
-        h("a", { href: `/run?id=${sample.run_id}` }, "run"),
+        h("a", { href: `/run?id=${sample.run_id}` }, runName(run)),
         " / ",
         h("a", { href: `/groups?id=${sample.run_id}&step=${sample.step}` }, `step ${sample.step}`),
       ),
