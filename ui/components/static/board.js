@@ -71,7 +71,10 @@ export function groupRow(group, { currentId = null } = {}) {
   );
 }
 
-/** Groups one under the other; those of a single picture stand side by side under what they were made for. */
+/**
+ * Groups one under the other, those of a single picture side by side under what they were made for. Each part of the
+ * board has the key to its own bars: training is rewarded by other parts than a probe is scored by.
+ */
 export function groupRows(groups) {
   const many = groups.filter((group) => group.samples.length > 1),
     walls = new Map();
@@ -79,7 +82,14 @@ export function groupRows(groups) {
     const title = `${group.policy === "base" ? "base policy, " : ""}${PURPOSES[group.purpose] ?? group.purpose}`;
     walls.set(title, [...(walls.get(title) ?? []), group]);
   }
-  return [...many.map((group) => groupRow(group)), ...[...walls].map(([title, members]) => wall(title, members))];
+  const purposes = [...new Set(many.map((group) => group.purpose))];
+  return [
+    ...purposes.flatMap((purpose) => {
+      const members = many.filter((group) => group.purpose === purpose);
+      return [rewardKey(members), ...members.map((group) => groupRow(group))];
+    }),
+    ...[...walls].map(([title, members]) => wall(title, members)),
+  ].filter(Boolean);
 }
 
 function wall(title, groups) {
@@ -95,19 +105,20 @@ function wall(title, groups) {
     "section",
     { class: "u-group" },
     h("div", { class: "u-group-head" }, h("h2", {}, title)),
+    rewardKey(groups),
     h("div", { class: "u-tiles" }, ...figures),
   );
 }
 
-/** The key to the small bars under the pictures. */
-export function rewardKey(groups) {
+/** The key to the small bars under the pictures of these groups; null where they have none. */
+function rewardKey(groups) {
   const names = [
     ...new Set(groups.flatMap((group) => group.samples.flatMap((sample) => Object.keys(sample.reward_breakdown)))),
   ];
   if (names.length < 2) return null;
   return h(
     "div",
-    { class: "u-legend" },
+    { class: "u-legend u-reward-key" },
     ...names.map((name) =>
       h("span", { class: "key", style: `--key:${rewardColour(name)}` }, name.replaceAll("_", " ")),
     ),

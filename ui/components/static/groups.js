@@ -2,7 +2,7 @@
 import { follow, get, getAll } from "./api.js";
 import { empty, failure, h, query, show, titled } from "./dom.js";
 import { plural } from "./format.js";
-import { groupRows, rewardKey } from "./board.js";
+import { groupRows } from "./board.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, fetchRun, runName } from "./runs_shared.js";
 
@@ -172,14 +172,12 @@ class GroupsPage {
         (wanted === "kept" ? group.is_kept : wanted === "dropped" ? !group.is_kept : group.purpose === wanted),
     );
     const trained = groups.filter((group) => group.purpose === "train"),
-      kept = trained.filter((group) => group.is_kept).length,
-      legend = rewardKey(groups);
+      kept = trained.filter((group) => group.is_kept).length;
     this.count.textContent = trained.length
       ? `${plural(trained.length, "group")}, ${kept} kept, ${trained.length - kept} filtered`
       : plural(groups.length, "group");
     show(
       this.body,
-      legend ? h("div", { style: "margin-bottom:16px" }, legend) : null,
       ...groupRows(shown),
       shown.length ? null : empty("No such group at this step", "Choose all groups to see the rest."),
     );
