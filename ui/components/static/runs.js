@@ -118,13 +118,16 @@ function table(state, draw, load) {
     else state.chosen.delete(run.id);
     draw();
   };
+  // On a narrow screen each row is a card whose values carry the names of their columns. The roles are spelled out,
+  // for a row that is laid out as a grid is no row to a screen reader.
+  const cell = (name, kind, value) => h("td", { class: kind, role: "cell", "data-name": name }, value);
   const row = (run) =>
     h(
       "tr",
-      {},
+      { role: "row" },
       h(
         "td",
-        {},
+        { role: "cell" },
         h("input", {
           type: "checkbox",
           "aria-label": `Choose ${runName(run)}`,
@@ -132,28 +135,28 @@ function table(state, draw, load) {
           onchange: (event) => pick(run, event.target.checked),
         }),
       ),
-      h("td", {}, status(run.status)),
+      h("td", { role: "cell" }, status(run.status)),
       h(
         "td",
-        { style: "overflow-wrap:anywhere" },
+        { class: "name", role: "cell" },
         h("a", { href: `/run?id=${run.id}` }, runName(run)),
         ...run.tags.map((tag) => h("span", { class: "u-tag", style: "margin-left:8px" }, tag)),
       ),
-      h("td", { class: "wide-only u-muted" }, run.kind),
-      h("td", { class: "num" }, run.num_steps ? `${run.step}/${run.num_steps}` : "–"),
-      h("td", { class: "num wide-only" }, figure(headlineReward(run.latest_metrics))),
-      h("td", { class: "num u-muted wide-only" }, when(run.created_at)),
-      h("td", { class: "num wide-only" }, h("a", { href: `/launch?clone=${run.id}` }, "Clone")),
+      cell("Kind", "u-muted", run.kind),
+      cell("Step", "num", run.num_steps ? `${run.step}/${run.num_steps}` : "–"),
+      cell("Reward", "num", figure(headlineReward(run.latest_metrics))),
+      cell("Age", "num u-muted", when(run.created_at)),
+      h("td", { class: "num", role: "cell" }, h("a", { href: `/launch?clone=${run.id}` }, "Clone")),
     );
   const head = [
     ["", ""],
     ["Status", ""],
     ["Name", ""],
-    ["Kind", "wide-only"],
+    ["Kind", ""],
     ["Step", "num"],
-    ["Reward", "num wide-only"],
-    ["Age", "num wide-only"],
-    ["", "num wide-only"],
+    ["Reward", "num"],
+    ["Age", "num"],
+    ["", "num"],
   ];
   const more = state.hasMore
     ? h(
@@ -165,9 +168,17 @@ function table(state, draw, load) {
   return [
     h(
       "table",
-      { class: "u-table" },
-      h("thead", {}, h("tr", {}, ...head.map(([name, kind]) => h("th", { class: kind, scope: "col" }, name)))),
-      h("tbody", {}, ...runs.map(row)),
+      { class: "u-table u-cards", role: "table" },
+      h(
+        "thead",
+        { role: "rowgroup" },
+        h(
+          "tr",
+          { role: "row" },
+          ...head.map(([name, kind]) => h("th", { class: kind, role: "columnheader", scope: "col" }, name)),
+        ),
+      ),
+      h("tbody", { role: "rowgroup" }, ...runs.map(row)),
     ),
     more,
   ];
