@@ -51,7 +51,7 @@ const LEFT = 44,
 
 /**
  * A chart of `series: [{ key, label, colour, band?: key, dots?: bool }]`. `unit` names the vertical axis; `why` is said
- * where there is nothing to draw. `low` and `high` widen the vertical range. Returns the element.
+ * (by a function, when it is drawn) where there is nothing to draw. `low` and `high` widen the vertical range. Returns the element.
  */
 export function lineChart(
   points,
@@ -61,7 +61,7 @@ export function lineChart(
     height = 200,
     low = null,
     high = null,
-    why = "Nothing measured yet.",
+    why = () => "Nothing measured yet.",
     label,
     end = 64,
     legend = true,
@@ -75,7 +75,7 @@ export function lineChart(
   const draw = () => {
     const drawn = series.map((item) => ({ ...item, data: points.series(item.key) })).filter(({ data }) => data.length);
     if (!drawn.length) {
-      plot.replaceChildren(h("p", { class: "u-chart-none" }, why));
+      plot.replaceChildren(h("p", { class: "u-chart-none" }, why()));
       keys.replaceChildren();
       return;
     }

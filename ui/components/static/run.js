@@ -45,6 +45,8 @@ async function open(root, run) {
     header = h("div", {}),
     live = { state: "live" };
   const isTrained = ["train", "pretrain"].includes(run.kind);
+  // Of a run that ended before its first step there is nothing to draw: what happened to it comes first.
+  const isVain = TERMINAL.includes(run.status) && run.step === 0;
   const [board, events, checkpoints, log] = [
     boardPanel(run),
     eventPanel(run),
@@ -58,9 +60,15 @@ async function open(root, run) {
       header,
       ...headerOf(run, live, (changed) => {
         Object.assign(run, changed);
+        renew();
         drawHeader();
       }),
     );
+  // What a panel or an empty chart says of a run that waits must not stand when it has ended.
+  const renew = () => {
+    for (const panel of panels) panel.renew?.();
+    points.changed();
+  };
   drawHeader();
   show(
     root,
@@ -68,15 +76,21 @@ async function open(root, run) {
     h(
       "div",
       { class: "u-cols" },
-      h("div", { class: "u-stack" }, ...charts.elements, isTrained ? null : board.element),
+      h(
+        "div",
+        { class: "u-stack" },
+        ...(isVain ? [events.element, log.element] : []),
+        ...charts.elements,
+        isTrained ? null : board.element,
+      ),
       h(
         "div",
         { class: "u-stack" },
         isTrained ? board.element : null,
-        events.element,
+        isVain ? null : events.element,
         checkpoints?.element,
         configPanel(run),
-        log.element,
+        isVain ? null : log.element,
       ),
     ),
   );
@@ -112,9 +126,10 @@ async function open(root, run) {
     if (body.type === "step" && !isPast) points.add(body.step, body.metrics);
     if (body.type === "started" && !isPast) points.forgetAfter(body.from_step);
     if (!isPast || body.type !== "score") charts.take(body);
+    if (!isPast) update(run, body);
     for (const panel of panels) panel.take(event, isPast);
     if (!isPast) {
-      update(run, body);
+      renew();
       drawHeader();
     }
   }
@@ -122,6 +137,7 @@ async function open(root, run) {
   follow(run.id, past.at(-1)?.seq ?? run.num_events, take, async (state) => {
     live.state = state;
     if (state === "ended") Object.assign(run, await fetchRun(run.id));
+    renew();
     drawHeader();
   });
 }

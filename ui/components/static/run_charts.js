@@ -4,6 +4,7 @@ import { card, h } from "./dom.js";
 import { figure } from "./format.js";
 import { rewardColour } from "./board.js";
 import { scoreTable } from "./scores.js";
+import { absent } from "./runs_shared.js";
 
 const BLUE = "var(--u-series-blue)";
 
@@ -83,10 +84,13 @@ function small(points, key, name, unit, low, run) {
   );
 }
 
+/** Why a chart is empty now: asked anew whenever it is drawn, for a run that waits may have ended meanwhile. */
 function waiting(run) {
-  if (run.status === "queued") return "Waits for a worker: the first point comes with the first step.";
-  if (run.status === "running") return "The first point comes with the first step.";
-  return "The run ended before it reported any such figure.";
+  return () =>
+    absent(run, {
+      coming: "The first point comes with the first step.",
+      never: "The run ended before it had reported any such figure.",
+    });
 }
 
 /** Runs that do not train: their scores, and a small chart for every metric that is reported more than once. */
@@ -95,7 +99,7 @@ function otherCharts(run, points) {
     known = new Set(),
     scores = scoreTable(),
     facts = h("div", { class: "u-legend" });
-  const note = h("p", { class: "u-chart-none" }, waiting(run));
+  const note = h("p", { class: "u-chart-none" });
   const look = () => {
     const names = [...new Set([...points.byStep.values()].flatMap((values) => Object.keys(values)))];
     const isCurve = points.byStep.size > 1;
@@ -110,7 +114,9 @@ function otherCharts(run, points) {
         : names.map((name) => h("span", {}, `${name.replaceAll("_", " ")} `, h("b", {}, figure(last[name]))))),
     );
     note.hidden = names.length > 0 || scores.isFilled();
+    note.textContent = waiting(run)();
   };
+  look();
   points.listeners.add(look);
   const take = (body) => {
     if (body.type === "score") {

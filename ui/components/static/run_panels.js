@@ -2,7 +2,7 @@
 import { get, query as url } from "./api.js";
 import { card, h, when } from "./dom.js";
 import { bytes, duration, figure, plural, signed } from "./format.js";
-import { TERMINAL } from "./runs_shared.js";
+import { absence } from "./runs_shared.js";
 import { groupRow, groupRows } from "./board.js";
 
 const NUM_GROUPS = 4,
@@ -45,7 +45,7 @@ export function boardPanel(run) {
     newest = event.step;
     if (!isPast) load();
   };
-  return { element: card("Groups", body, at, more), take, settle: load };
+  return { element: card("Groups", body, at, more), take, settle: load, renew: none.renew };
 }
 
 export function eventPanel(run) {
@@ -119,15 +119,11 @@ function scoreWords({ policy, values, intervals }) {
 }
 
 export function checkpointPanel(run) {
-  const list = h(
-    "ul",
-    { class: "u-list" },
-    h(
-      "li",
-      { class: "u-muted u-small" },
-      TERMINAL.includes(run.status) ? "This run left none." : "None yet. Save writes one within one step.",
-    ),
-  );
+  const none = absence(run, {
+    coming: "None yet. Save writes one within one step.",
+    never: "There is none: the run ended before it had saved any.",
+  });
+  const list = h("ul", { class: "u-list" }, h("li", {}, none.element));
   const load = async () => {
     const saved = (await get(`/runs/${run.id}/checkpoints`)).data;
     if (!saved.length) return;
@@ -147,6 +143,7 @@ export function checkpointPanel(run) {
   return {
     element: card("Checkpoints", list),
     settle: load,
+    renew: none.renew,
     take: ({ body }, isPast) => {
       if (body.type === "checkpoint" && !isPast) load();
     },
@@ -154,15 +151,18 @@ export function checkpointPanel(run) {
 }
 
 export function logPanel(run) {
-  const pre = h(
-    "pre",
-    { class: "u-code", tabindex: 0, style: "max-height:240px;overflow-y:auto" },
-    "Nothing was logged yet.",
-  );
+  const none = absence(run, {
+    coming: "The job's first line comes when it has started.",
+    paused: "The job has written no line yet.",
+    never: "The log is empty: the run ended before its job had written a line.",
+  });
+  const pre = h("pre", { class: "u-code", tabindex: 0, hidden: true, style: "max-height:240px;overflow-y:auto" });
   let loading = null;
   const load = async () => {
     const answer = await get(`/runs/${run.id}/log`);
     if (answer.text) {
+      pre.hidden = false;
+      none.element.hidden = true;
       pre.textContent = answer.text.trimEnd().split("\n").slice(-200).join("\n");
       pre.scrollTop = pre.scrollHeight;
     }
@@ -175,7 +175,12 @@ export function logPanel(run) {
       await load();
     }, 2000);
   };
-  return { element: card("Log", pre, h("span", { class: "u-small u-muted" }, "last lines")), settle: load, take };
+  const element = card(
+    "Log",
+    h("div", {}, none.element, pre),
+    h("span", { class: "u-small u-muted" }, "last lines"),
+  );
+  return { element, settle: load, take, renew: none.renew };
 }
 
 export function configPanel(run) {
@@ -189,7 +194,7 @@ export function configPanel(run) {
     facts.push(
       ["a step", `${rollout.num_prompts} prompts × ${rollout.group_size}`],
       ["unmasking", `${sampling.num_unmasking_steps} steps, temperature ${sampling.temperature}`],
-      ["objective", `${grpo.transition}, ratio ${grpo.ratio}`.replaceAll("_", " ")],
+      ["objective", `${grpo.objective === "forward_process" ? grpo.objective : grpo.transition}, ratio ${grpo.ratio}`.replaceAll("_", " ")],
       ["learning rate", figure(optimizer.learning_rate)],
     );
   }

@@ -63,4 +63,22 @@ export function cloneButton(run) {
   return h("a", { class: "u-btn", href: `/launch?clone=${run.id}` }, "Clone");
 }
 
+/**
+ * The line that stands where something of a run is not there: why it is awaited, or that it will not come. `renew()`
+ * says what holds now; `words` has a sentence for `coming` and one for `never`, and where it helps for `paused`.
+ */
+export function absence(run, words) {
+  const element = h("p", { class: "u-chart-none" });
+  const renew = () => {
+    element.textContent = absent(run, words);
+  };
+  renew();
+  return { element, renew };
+}
+
+export function absent(run, { coming, never, paused = "The run is paused: it goes on with Resume." }) {
+  if (TERMINAL.includes(run.status)) return never;
+  return { queued: "Waits for a worker.", paused }[run.status] ?? coming;
+}
+
 export const fetchRun = (id) => get(`/runs/${encodeURIComponent(id)}`);
