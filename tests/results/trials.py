@@ -52,7 +52,7 @@ class Trial:
 
 
 TRIALS = (
-    Trial("default", "the default recipe (candidate 2)", marks=(0.5, 1.0, 5.0)),
+    Trial("default", "the default recipe (candidate 2)", marks=(0.5, 1.0, 4.0)),
     Trial("candidate-1", "candidate 1, exact, under Gumbel noise", changes={"grpo.transition": "candidate_1"}),
     Trial(
         "candidate-1-noise-free",
