@@ -162,10 +162,12 @@ class Showo(nn.Module):
 
     def _image_tokens(self, codes: Tensor, soi: int, eoi: int) -> tuple[Tensor, Tensor]:
         """Return the vectors of all codes, the mask, soi and eoi, (K + 3, hidden), and (B, N + 2) places among them."""
-        weight = self.showo.model.embed_tokens.weight
-        of_codes = weight[self.config.first_image_id : self.config.mask_token_id + 1]
-        vectors = torch.cat([of_codes, weight[soi : soi + 1], weight[eoi : eoi + 1]])
-        soi_place = len(of_codes)
+        first, last = self.config.first_image_id, self.config.mask_token_id
+        soi_place = last + 1 - first
+        ids = torch.arange(first, last + 3, device=codes.device)
+        ids[-2], ids[-1] = soi, eoi
+        # One look-up: each of several slices would get a gradient as large as the whole embedding.
+        vectors = self.showo.model.embed_tokens(ids)
         return vectors, F.pad(F.pad(codes, (1, 0), value=soi_place), (0, 1), value=soi_place + 1)
 
     def code_logits(self, hidden: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from worker.showo.model import Prefix, Showo, ShowoConfig
 from worker.showo.prompting import PromptLayout, special_tokens, tokenize, vocabulary_problems
 from worker.showo.vq import MagvitV2, VQConfig
 
+DECODED_NUMBERS = 1 << 26
+"""numbers in a feature map of the pictures that are decoded at once: two of 512 pixels a side, 512 of the tiny ones"""
 NO_TEXT_TOKENIZER = "this policy has no text tokenizer, so it cannot read prompts: load it with its language model's"
 NO_IMAGE_TOKENIZER = "this policy has no image tokenizer, so it cannot encode or decode pictures: load it with one"
 
@@ -136,8 +138,13 @@ class ShowoPolicy(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
-        """Return (B, 3, H, W) float32 pixels in [0, 1] of (B, n) int64 codes in [0, K); `shape` as (rows, columns)."""
-        return self._image_tokenizer().decode(codes, shape).float()
+        """Return (B, 3, H, W) float32 pixels in [0, 1] of (B, n) int64 codes in [0, K); `shape` as (rows, columns).
+
+        Pictures are decoded a few at a time: one of 512 x 512 pixels needs 600 MB on its way.
+        """
+        magvit = self._image_tokenizer()
+        at_once = max(1, DECODED_NUMBERS // (codes.shape[1] * magvit.config.patch_size**2 * magvit.config.ch))
+        return torch.cat([magvit.decode(part, shape).float() for part in codes.split(at_once)])
 
     def code_embeddings(self) -> Tensor:
         """Return (K, D) float32 vectors of the codes: D bits as +-1, look-up-free."""
