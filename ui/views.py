@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
+from backend.schemas.objective import Objective
 from backend.schemas.run import Run
 from ui.forms import differences, spaced
 
@@ -44,11 +45,14 @@ def _training_arithmetic(config: TrainConfig) -> list[tuple[str, str]]:
     num_pictures = rollout.num_prompts * rollout.group_size
     is_whole = grpo.step_selection is StepSelection.ALL
     num_in_loss = sampling.num_unmasking_steps if is_whole else grpo.num_selected_steps
+    in_loss = ("Unmasking steps in the loss", f"{num_in_loss} of {sampling.num_unmasking_steps}")
+    if grpo.objective is Objective.FORWARD_PROCESS:
+        in_loss = ("Re-maskings in the loss", f"{grpo.forward_process.num_remaskings} of each picture")
     probe = config.probe
     lines = [
         _product("Pictures a step", rollout.num_prompts, "prompts", rollout.group_size, "a group"),
         ("Pictures in all", spaced(num_pictures * config.num_steps)),
-        ("Unmasking steps in the loss", f"{num_in_loss} of {sampling.num_unmasking_steps}"),
+        in_loss,
         ("Optimizer steps", spaced(config.num_steps * grpo.num_epochs)),
     ]
     if probe.num_prompts:
@@ -77,7 +81,8 @@ def _size_of(config: TrainConfig) -> tuple[object, ...]:
     """What the time of a step depends on."""
     policy, sampling, grpo = config.policy, config.sampling, config.grpo
     selection = (grpo.step_selection, grpo.num_selected_steps, grpo.num_epochs, grpo.kl_beta > 0)
-    return policy, config.rollout, sampling.num_unmasking_steps, sampling.guidance_scale > 0, selection
+    objective = (grpo.objective, grpo.transition, grpo.forward_process.num_remaskings)
+    return policy, config.rollout, sampling.num_unmasking_steps, sampling.guidance_scale > 0, selection, objective
 
 
 def duration(seconds: float) -> str:

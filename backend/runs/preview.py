@@ -8,7 +8,6 @@ from pathlib import Path
 import yaml
 
 from backend.runs.vocabulary import unread_words
-from backend.schemas.algorithm import TransitionDefinition
 from backend.schemas.config import (
     NUM_HELDOUT_CAPTIONS,
     EvaluateConfig,
@@ -19,6 +18,7 @@ from backend.schemas.config import (
     TrainConfig,
 )
 from backend.schemas.effects import samplings_of, settings_without_effect
+from backend.schemas.objective_effects import risks_of_objective
 from backend.schemas.run import RunPreview
 
 # The shipped policy's token grid is 8 x 8, and a step must unmask at least one token.
@@ -71,11 +71,8 @@ def _captions_wanted(config: RunConfig) -> dict[str, int]:
 
 
 def _of_training(config: TrainConfig) -> Iterator[str]:
-    if config.grpo.transition is TransitionDefinition.CANDIDATE_1 and config.sampling.temperature > 0:
-        yield (
-            "grpo.transition is candidate_1 while sampling.temperature is above 0: its threshold models a choice "
-            "without noise, and training is known to collapse; use candidate_2, or temperature 0"
-        )
+    for _, message, cure in risks_of_objective(config.grpo, config.sampling):
+        yield f"{message} {cure}"
     if config.optimizer.num_micro_batches > config.rollout.num_prompts * config.rollout.group_size:
         yield "optimizer.num_micro_batches exceeds the pictures of a step: some micro-batches would be empty"
     if config.probe.num_prompts == 0:

@@ -10,6 +10,14 @@ from enum import StrEnum
 from pydantic import Field
 
 from backend.schemas.base import Section, unit
+from backend.schemas.objective import (
+    AdvantageKind,
+    Candidate1Config,
+    ForwardProcessConfig,
+    Objective,
+    SelectionTermConfig,
+    WindowConfig,
+)
 
 
 class TemperatureSchedule(StrEnum):
@@ -25,6 +33,10 @@ class TransitionDefinition(StrEnum):
     CANDIDATE_1 = "candidate_1"
     CANDIDATE_2 = "candidate_2"
     AUTOREGRESSIVE = "autoregressive"
+    # The same three with the probability of the noisy choice, for rollouts with a temperature above 0.
+    CANDIDATE_1_SELECTION = "candidate_1_selection"  # The transition's own: remasked draws summed out.
+    CANDIDATE_2_SELECTION = "candidate_2_selection"  # Given what the remasked positions drew.
+    AUTOREGRESSIVE_SELECTION = "autoregressive_selection"  # All draws and the choice together.
 
 
 class RatioLevel(StrEnum):
@@ -42,7 +54,8 @@ class StepSelection(StrEnum):
     FIRST = "first"
     LAST = "last"
     RANDOM = "random"
-    WINDOW = "window"  # A window that slides over the trajectory as training goes on.
+    WINDOW = "window"  # A window that slides over the trajectory as training goes on (MixGRPO).
+    INFORMATION = "information"  # Those that bring a rollout's picture nearest to its end (MaskFocus).
 
 
 class LearningRateSchedule(StrEnum):
@@ -121,6 +134,11 @@ class SampleFilterConfig(Section):
 class MaskGRPOConfig(Section):
     """The objective: transition definition, ratio, clipping, KL, step selection."""
 
+    objective: Objective = Field(
+        Objective.TRAJECTORY,
+        title="Objective",
+        description="Trajectory is Mask-GRPO's; forward process re-masks the finished picture at random.",
+    )
     transition: TransitionDefinition = Field(
         TransitionDefinition.CANDIDATE_1,
         title="Transition log-prob",
@@ -160,6 +178,11 @@ class MaskGRPOConfig(Section):
         description="Steps in the loss unless the selection is all.",
         json_schema_extra=unit("steps"),
     )
+    advantage: AdvantageKind = Field(
+        AdvantageKind.Z_SCORE,
+        title="Advantage",
+        description="Win rate ranks within the group, so tiny differences of reward are not blown up.",
+    )
     advantage_epsilon: float = Field(
         1e-6,
         gt=0,
@@ -168,6 +191,10 @@ class MaskGRPOConfig(Section):
         description="Added to the group's reward std before division.",
     )
     filter: SampleFilterConfig = Field(default_factory=SampleFilterConfig, title="Sample filter")
+    window: WindowConfig = Field(default_factory=WindowConfig, title="Sliding window")
+    candidate_1: Candidate1Config = Field(default_factory=Candidate1Config, title="Candidate 1's second term")
+    selection_term: SelectionTermConfig = Field(default_factory=SelectionTermConfig, title="Selection term")
+    forward_process: ForwardProcessConfig = Field(default_factory=ForwardProcessConfig, title="Forward process")
 
 
 class OptimizerConfig(Section):

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.schemas.algorithm import (
-    LearningRateSchedule,
-    MaskGRPOConfig,
-    OptimizerConfig,
-    SamplingConfig,
-    StepSelection,
-)
+from backend.schemas.algorithm import LearningRateSchedule, OptimizerConfig, SamplingConfig
 from backend.schemas.config import EvaluateConfig, PolicyConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.objective_effects import of_objective
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 
 def settings_without_effect(config: RunConfig) -> Iterator[str]:
     """Sentences for a person, each naming the setting and why it does nothing."""
     if isinstance(config, TrainConfig):
-        yield from _of_objective(config.grpo)
+        yield from of_objective(config.grpo, config.sampling)
         yield from _of_optimizer(config.optimizer, config.num_steps)
         yield from _of_scaling(config.lora, config.scaling)
     if isinstance(config, TrainConfig | SampleConfig) and config.prompts.texts and config.prompts.tasks:
@@ -40,19 +35,6 @@ def samplings_of(config: RunConfig) -> dict[str, SamplingConfig]:
     if isinstance(config, TrainConfig | PretrainConfig):
         found["evaluation_sampling"] = config.evaluation_sampling
     return found
-
-
-def _of_objective(grpo: MaskGRPOConfig) -> Iterator[str]:
-    default = MaskGRPOConfig()
-    is_clip_changed = (grpo.clip_low, grpo.clip_high) != (default.clip_low, default.clip_high)
-    if is_clip_changed and grpo.num_epochs == 1:
-        yield "grpo.clip_low and clip_high have no effect with one epoch a rollout: the ratio is then always 1."
-    if grpo.step_selection is StepSelection.ALL and grpo.num_selected_steps != default.num_selected_steps:
-        yield "grpo.num_selected_steps has no effect while grpo.step_selection is all: every step is in the loss."
-    if not grpo.filter.is_enabled:
-        for name in ("percentile", "history_size", "max_tries"):
-            if getattr(grpo.filter, name) != getattr(default.filter, name):
-                yield f"grpo.filter.{name} has no effect: the sample filter is off."
 
 
 def _of_optimizer(optimizer: OptimizerConfig, num_steps: int) -> Iterator[str]:

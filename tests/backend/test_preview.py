@@ -32,6 +32,39 @@ def warned(**config: Any) -> list[str]:
             {"kind": "train", "grpo": {"filter": {"is_enabled": False, "percentile": 20}}},
             "grpo.filter.percentile has no effect",
         ),
+        (
+            {"kind": "train", "grpo": {"advantage": "mean_only", "advantage_epsilon": 0.1}},
+            "advantage_epsilon has no effect",
+        ),
+        ({"kind": "train", "grpo": {"forward_process": {"num_remaskings": 9}}}, "grpo.forward_process has no effect"),
+        (
+            {"kind": "train", "grpo": {"objective": "forward_process", "transition": "candidate_2"}},
+            "grpo.transition has no effect while grpo.objective is forward_process",
+        ),
+        (
+            {"kind": "train", "grpo": {"objective": "forward_process", "step_selection": "random"}},
+            "grpo.step_selection has no effect while grpo.objective is forward_process",
+        ),
+        ({"kind": "train", "grpo": {"objective": "forward_process", "num_epochs": 2}}, "Set grpo.ratio to token"),
+        ({"kind": "train", "grpo": {"window": {"shift_interval": 25}}}, "grpo.window has no effect while"),
+        (
+            {"kind": "train", "grpo": {"step_selection": "window", "window": {"stride": 2}}},
+            "window.stride has no effect",
+        ),
+        (
+            {"kind": "train", "grpo": {"transition": "candidate_2", "candidate_1": {"mass_floor": 0.1}}},
+            "grpo.candidate_1 has no effect while grpo.transition is candidate_2",
+        ),
+        ({"kind": "train", "grpo": {"candidate_1": {"normalisation": "separate"}}}, "normalisation has no effect"),
+        ({"kind": "train", "grpo": {"selection_term": {"form": "order"}}}, "grpo.selection_term has no effect while"),
+        (
+            {"kind": "train", "grpo": {"transition": "candidate_1_selection", "selection_term": {"form": "order"}}},
+            "grpo.selection_term.form has no effect with candidate_1_selection",
+        ),
+        (
+            {"kind": "train", "grpo": {"transition": "candidate_2_selection"}, "sampling": {"temperature": 0}},
+            "has no effect at sampling.temperature 0: it is candidate_2 then",
+        ),
         ({"kind": "train", "optimizer": {"decay_steps": 9}}, "optimizer.decay_steps and final_fraction have no effect"),
         ({"kind": "train", "optimizer": {"num_warmup_steps": 60}}, "optimizer.num_warmup_steps is as long as the run"),
         ({"kind": "evaluate", "sampling": {"num_unmasking_steps": 1}}, "sampling.temperature has no effect"),

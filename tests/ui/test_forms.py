@@ -120,7 +120,8 @@ def test_titles_help_bounds_and_units_come_from_the_schema() -> None:
     steps = fields["num_steps"]
     assert (steps.title, steps.unit, steps.low, steps.high) == ("Training steps", "steps", "1", "1\u202f000\u202f000")
     assert fields["grpo.clip_low"].low == "more than 0"
-    assert fields["grpo.transition"].choices == ("candidate_1", "candidate_2", "autoregressive")
+    assert fields["grpo.transition"].choices[:3] == ("candidate_1", "candidate_2", "autoregressive")
+    assert fields["grpo.forward_process.num_remaskings"].high == "64", "a part within a part has fields too"
     assert fields["optimizer.decay_steps"].is_optional
     assert "1 to 256" in fields["sampling.num_unmasking_steps"].hint
 

@@ -5,25 +5,49 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from backend.schemas.objective import AdvantageKind
+
 
 class RewardNotFiniteError(ValueError):
     """A reward is NaN or infinite: training on it would spoil the policy without a word."""
 
 
-def group_advantages(rewards: Tensor, epsilon: float) -> Tensor:
-    """Compares the rollouts of each prompt with each other (paper, Eq. 10): A = (R - mean R) / (std R + epsilon).
+def group_advantages(rewards: Tensor, epsilon: float, kind: AdvantageKind = AdvantageKind.Z_SCORE) -> Tensor:
+    """Compares the rollouts of each prompt with each other.
+
+        z_score:    A = (R - mean R) / (std R + epsilon)          (Mask-GRPO, Eq. 10)
+        win_rate:   the same of the win rates instead of R        (Pref-GRPO, arXiv 2508.20751)
+        mean_only:  A = R - mean R                                (Dr. GRPO, arXiv 2503.20783)
 
     Args:
-        rewards: (P, G) float32, finite: P prompts, G rollouts of each.
-        epsilon: added to the group's std.
+        rewards: (P, G) float32, finite: P prompts, G rollouts of each, G at least 2.
+        epsilon: added to the group's std; not read by `mean_only`.
+        kind: which of the three.
 
     Returns:
         (P, G) float32, each row of mean 0; exactly 0 in a group whose rewards are all equal.
     """
-    centred = rewards - rewards.mean(dim=1, keepdim=True)
-    advantages = centred / (group_std(rewards)[:, None] + epsilon)
+    values = win_rates(rewards) if kind is AdvantageKind.WIN_RATE else rewards
+    advantages = values - values.mean(dim=1, keepdim=True)
+    if kind is not AdvantageKind.MEAN_ONLY:
+        advantages = advantages / (group_std(values)[:, None] + epsilon)
     # The mean of equal numbers can be off by a rounding, which a small epsilon would blow up.
     return advantages.masked_fill(_is_flat(rewards)[:, None], 0.0)
+
+
+def win_rates(rewards: Tensor) -> Tensor:
+    """Gives the share of the group's other rollouts that each one beats; a tie counts half.
+
+    Args:
+        rewards: (P, G) float32, G at least 2.
+
+    Returns:
+        (P, G) float32 in [0, 1], each row of mean 1/2.
+    """
+    differences = rewards[:, :, None] - rewards[:, None, :]
+    # A rollout's tie with itself is the half that is taken off again.
+    wins = (differences.sign() + 1).sum(dim=2) / 2 - 0.5
+    return wins / (rewards.shape[1] - 1)
 
 
 def group_std(rewards: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from backend.schemas.algorithm import TransitionDefinition
 from backend.schemas.config import TrainConfig
 from backend.schemas.effects import settings_without_effect
+from backend.schemas.objective_effects import risks_of_objective
 from worker.maskgrpo.advantage import group_std
 from worker.maskgrpo.collection import Collection
 from worker.maskgrpo.update import PassReport
@@ -29,14 +29,8 @@ def settings_alarms(config: TrainConfig) -> list[Alarm]:
         Alarm("setting_without_effect", "warning", message, "Change the one or the other, or leave it at its default.")
         for message in settings_without_effect(config)
     ]
-    if config.grpo.transition is TransitionDefinition.CANDIDATE_1 and config.sampling.temperature > 0:
-        message = (
-            f"Candidate 1 is exact only where the choice has no noise, but the rollout's temperature is "
-            f"{config.sampling.temperature:g}: its threshold term then models another "
-            "sampler, and training may collapse."
-        )
-        cure = "Set sampling.temperature to 0, or grpo.transition to candidate_2."
-        alarms.append(Alarm("noisy_candidate_1", "warning", message, cure))
+    for code, message, cure in risks_of_objective(config.grpo, config.sampling):
+        alarms.append(Alarm(code, "warning", message, cure))
     return alarms
 
 

@@ -15,6 +15,7 @@ from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.seeds import derived_seed
+from worker.maskgrpo.transition import term_options
 from worker.maskgrpo.types import Group, Policy, RewardFunction, Rewards
 
 
@@ -104,12 +105,13 @@ class Collector:
         seeds = [derived_seed(run_seed, "rollout", step, place, j, number) for place in places for j in range(size)]
         texts = [prompts[place] for place in places for _ in range(size)]
         started = time.perf_counter()
-        trajectory = rollout(self._policy, texts, seeds, self._config.sampling, self._config.grpo.transition)
+        grpo = self._config.grpo
+        trajectory = rollout(self._policy, texts, seeds, self._config.sampling, grpo.transition, term_options(grpo))
         with torch.no_grad():
             pictures = self._policy.decode(trajectory.codes).cpu()
         self._seconds_rollout += time.perf_counter() - started
         rewards = self._reward(pictures, texts)
-        advantages = group_advantages(rewards.total.view(-1, size), self._config.grpo.advantage_epsilon)
+        advantages = group_advantages(rewards.total.view(-1, size), grpo.advantage_epsilon, grpo.advantage)
         groups = []
         for index, place in enumerate(places):
             rows = torch.arange(index * size, (index + 1) * size)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from backend.schemas.algorithm import MaskGRPOConfig, RatioLevel
+from backend.schemas.algorithm import MaskGRPOConfig, RatioLevel, TransitionDefinition
+from backend.schemas.objective import Normalisation
 
 MAX_LOG_RATIO = 20.0
 """Beyond it a ratio stands still: exp of an unbounded sum would overflow and turn the gradient into NaN."""
@@ -33,6 +35,7 @@ def mask_grpo_loss(
     advantages: Tensor,
     config: MaskGRPOConfig,
     num_transitions: int,
+    is_newly_unmasked: Tensor | None = None,
 ) -> tuple[Tensor, TransitionMetrics]:
     """Computes the share of M transitions in the loss, minus the paper's objective (Eq. 11-12).
 
@@ -47,11 +50,14 @@ def mask_grpo_loss(
         config: ratio level, clip bounds, KL weight.
         num_transitions: what the mean is taken over: all of the step's, so that micro-batches add up exactly and
             filtered groups count with zero gradient.
+        is_newly_unmasked: (M, N) bool, where the step kept the draw; read by the separate normalisation only.
 
     Returns:
         The loss, a scalar, and the metrics.
     """
-    surrogate, ratio, clipped_share = clipped_surrogate(new_terms, old_terms, has_term, advantages, config)
+    surrogate, ratio, clipped_share = clipped_surrogate(
+        new_terms, old_terms, has_term, advantages, config, is_newly_unmasked
+    )
     kl = new_terms.new_full((new_terms.shape[0],), float("nan"))
     objective = surrogate
     if reference_terms is not None:
@@ -65,25 +71,43 @@ def mask_grpo_loss(
 
 
 def clipped_surrogate(
-    new_terms: Tensor, old_terms: Tensor, has_term: Tensor, advantages: Tensor, config: MaskGRPOConfig
+    new_terms: Tensor,
+    old_terms: Tensor,
+    has_term: Tensor,
+    advantages: Tensor,
+    config: MaskGRPOConfig,
+    is_newly_unmasked: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Computes min(r A, clip(r) A), the ratio r and where the clip took the gradient away, (M,) each.
 
     sequence: r = exp(sum of the terms' differences); mean: exp of their mean; token: one ratio a term, and the
-    transition's surrogate, ratio and clipped share are the means over its terms. Arguments as `mask_grpo_loss`.
+    transition's surrogate is their mean, its ratio and clipped share are plain means over its terms. Arguments as
+    `mask_grpo_loss`.
     """
-    num_terms = has_term.sum(dim=1)
     differences = (new_terms - old_terms).masked_fill(~has_term, 0.0)
     if config.ratio is RatioLevel.TOKEN:
         surrogate, ratio, is_clipped = _clip(differences, advantages[:, None], config)
-        parts = (surrogate, ratio, is_clipped.to(ratio.dtype))
-        surrogate, ratio, share = (part.masked_fill(~has_term, 0.0).sum(dim=1) / num_terms for part in parts)
-        return surrogate, ratio, share
+        parts = (ratio, is_clipped.to(ratio.dtype))
+        ratio, share = (part.masked_fill(~has_term, 0.0).sum(dim=1) / has_term.sum(dim=1) for part in parts)
+        return _mean_of_terms(surrogate, has_term, is_newly_unmasked, config), ratio, share
     log_ratio = differences.sum(dim=1)
     if config.ratio is RatioLevel.MEAN:
-        log_ratio = log_ratio / num_terms
+        log_ratio = _mean_of_terms(differences, has_term, is_newly_unmasked, config)
     surrogate, ratio, is_clipped = _clip(log_ratio, advantages, config)
     return surrogate, ratio, is_clipped.to(ratio.dtype)
+
+
+def _mean_of_terms(
+    values: Tensor, has_term: Tensor, is_newly_unmasked: Tensor | None, config: MaskGRPOConfig
+) -> Tensor:
+    """Gives the (M,) mean over the terms, or the mean over the newly unmasked plus that over the remasked."""
+    parts = [has_term]
+    is_candidate_1 = config.transition is TransitionDefinition.CANDIDATE_1
+    if is_candidate_1 and config.candidate_1.normalisation is Normalisation.SEPARATE:
+        assert is_newly_unmasked is not None, "two kinds of terms have a mean each, but their places are unknown"
+        parts = [has_term & is_newly_unmasked, has_term & ~is_newly_unmasked]
+    means = [values.masked_fill(~part, 0.0).sum(dim=1) / part.sum(dim=1).clamp(min=1) for part in parts]
+    return torch.stack(means).sum(dim=0)
 
 
 def _clip(log_ratio: Tensor, advantages: Tensor, config: MaskGRPOConfig) -> tuple[Tensor, Tensor, Tensor]:

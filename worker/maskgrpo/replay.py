@@ -13,7 +13,7 @@ from torch import Tensor
 
 from backend.schemas.algorithm import TransitionDefinition
 from worker.maskgrpo.guidance import encode_prompts
-from worker.maskgrpo.transition import has_term, transition_terms
+from worker.maskgrpo.transition import EXACT, Choice, TermOptions, has_term, is_read, transition_terms
 from worker.maskgrpo.types import Policy, Trajectory
 
 
@@ -25,10 +25,13 @@ class Transitions:
     codes: Tensor  # (M, N) int64 in [0, K]: the state before the step, K where masked.
     drawn: Tensor  # (M, N) int64: see UnmaskingStep.
     is_newly_unmasked: Tensor  # (M, N) bool.
-    has_term: Tensor  # (M, N) bool: where the definition reads a distribution.
+    has_term: Tensor  # (M, N) bool: where the definition has a term.
+    is_read: Tensor  # (M, N) bool: where it reads a distribution.
     old_terms: Tensor  # (M, N) float32: recorded at rollout.
     step: Tensor  # (M,) int64 in [0, T): which unmasking step.
     advantages: Tensor  # (M,) float32.
+    order: Tensor  # (M, N) int64: see UnmaskingStep.
+    temperature: Tensor  # (M,) float32: the weight of the Gumbel noise on the choice.
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -41,9 +44,12 @@ class Transitions:
             drawn=self.drawn[rows],
             is_newly_unmasked=self.is_newly_unmasked[rows],
             has_term=self.has_term[rows],
+            is_read=self.is_read[rows],
             old_terms=self.old_terms[rows],
             step=self.step[rows],
             advantages=self.advantages[rows],
+            order=self.order[rows],
+            temperature=self.temperature[rows],
         )
 
     def split(self, num_parts: int) -> list[Transitions]:
@@ -94,13 +100,22 @@ def transitions_of(
         drawn=trajectory.drawn[step, rollouts],
         is_newly_unmasked=is_newly_unmasked,
         has_term=has_term(is_masked, is_newly_unmasked, definition),
+        is_read=is_read(is_masked, is_newly_unmasked, definition),
         old_terms=trajectory.token_log_prob[step, rollouts],
         step=step,
         advantages=advantages.to(step.device)[rollouts],
+        order=trajectory.order[rollouts],
+        temperature=trajectory.temperature[step],
     )
 
 
-def replay(policy: Policy, transitions: Transitions, definition: TransitionDefinition, guidance_scale: float) -> Replay:
+def replay(
+    policy: Policy,
+    transitions: Transitions,
+    definition: TransitionDefinition,
+    guidance_scale: float,
+    options: TermOptions = EXACT,
+) -> Replay:
     """Computes the terms of M transitions under a policy; gradients flow when they are enabled.
 
     Args:
@@ -108,18 +123,22 @@ def replay(policy: Policy, transitions: Transitions, definition: TransitionDefin
         transitions: the states, draws and choices.
         definition: of the transition log-prob.
         guidance_scale: w of the rollout: the distribution is the one that was sampled.
+        options: what modifies the definition; those of the rollout.
 
     Returns:
         The terms and the logits.
     """
-    rows = transitions.has_term.flatten().nonzero().squeeze(1)
+    rows = transitions.is_read.flatten().nonzero().squeeze(1)
     distinct, places = encode_prompts(policy, transitions.prompts, guidance_scale)
     states, state_of = distinct_states(transitions.step, places)
     num_tokens = transitions.codes.shape[1]
     rows_of_states = state_of[rows // num_tokens] * num_tokens + rows % num_tokens
     logits = distinct.index(places[states]).code_logits(policy, transitions.codes[states], rows_of_states)
     log_probs = logits.log_softmax(dim=1)
-    terms = transition_terms(log_probs, rows, transitions.drawn, transitions.is_newly_unmasked, definition)
+    choice = Choice(transitions.temperature, transitions.order)
+    terms = transition_terms(
+        log_probs, rows, transitions.drawn, transitions.is_newly_unmasked, definition, choice, options
+    )
     return Replay(terms, logits, rows)
 
 

@@ -20,14 +20,11 @@ from torch import Tensor
 from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
 from worker.maskgrpo.guidance import GuidedPrefix, encode_prompts
 from worker.maskgrpo.schedule import masked_counts, temperatures
-from worker.maskgrpo.transition import transition_terms
+from worker.maskgrpo.transition import EXACT, Choice, TermOptions, transition_terms
 from worker.maskgrpo.types import Policy, Trajectory, UnmaskingStep
 
 # Codes in a block of the inverse distribution function.
 _BLOCK = 32
-
-KNOWN_FROM_THE_START = -1
-"""`unmasked_at` of a position that no step had to unmask."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ def rollout(
     seeds: Sequence[int],
     sampling: SamplingConfig,
     transition: TransitionDefinition = TransitionDefinition.CANDIDATE_2,
-    start: Tensor | None = None,
+    options: TermOptions = EXACT,
 ) -> Trajectory:
     """Unmasks B pictures and records every step, without gradients.
 
@@ -55,26 +52,29 @@ def rollout(
         sampling: steps, temperature and guidance. With guidance, the recorded log-probs are those of the guided
             distribution, the one that was sampled; the loss recomputes the same.
         transition: the definition of the recorded log-probs.
-        start: (B, N) int64 in [0, K], the codes that are known before the first step, K at as many masked positions in
-            each row; None when all are masked. Known codes are never changed, and the schedule counts the masked ones.
+        options: what modifies it.
 
     Returns:
         The trajectories, T steps of B rollouts, on the policy's device.
 
     Raises:
-        ValueError: not one seed a prompt, no prompt, more steps than masked tokens, or rows of unequal counts.
+        ValueError: not one seed a prompt, no prompt, or more steps than tokens.
     """
-    steps = list(rollout_steps(policy, prompts, seeds, sampling, transition, start))
+    steps = list(rollout_steps(policy, prompts, seeds, sampling, transition, options))
     kept = torch.stack([step.is_newly_unmasked for step in steps])
     drawn = torch.stack([step.drawn for step in steps])
+    weights = temperatures(sampling.temperature, sampling.num_unmasking_steps, sampling.temperature_schedule)
     return Trajectory(
         codes=drawn[-1],
-        unmasked_at=kept.byte().argmax(dim=0).masked_fill(~kept.any(dim=0), KNOWN_FROM_THE_START),
+        unmasked_at=kept.byte().argmax(dim=0),
         drawn=drawn,
         confidence=torch.stack([step.confidence for step in steps]),
         entropy=torch.stack([step.entropy for step in steps]),
         log_prob=torch.stack([step.log_prob for step in steps]),
         token_log_prob=torch.stack([step.token_log_prob for step in steps]),
+        # A position is kept once, so of the steps' orders only one is not 0.
+        order=torch.stack([step.order for step in steps]).sum(dim=0),
+        temperature=torch.tensor(weights, device=drawn.device),
     )
 
 
@@ -85,43 +85,29 @@ def rollout_steps(
     seeds: Sequence[int],
     sampling: SamplingConfig,
     transition: TransitionDefinition = TransitionDefinition.CANDIDATE_2,
-    start: Tensor | None = None,
+    options: TermOptions = EXACT,
 ) -> Iterator[UnmaskingStep]:
     """Yields the T unmasking steps of `rollout`, whose arguments it takes, one at a time as they are made."""
     if not prompts or len(prompts) != len(seeds):
         raise ValueError(f"there are {len(prompts)} prompts and {len(seeds)} seeds: give one seed for each prompt")
     num_steps, mask_code = sampling.num_unmasking_steps, policy.codebook_size
-    codes, num_masked = starting_codes(policy, len(prompts), start)
-    counts = masked_counts(num_masked, num_steps)
+    counts = masked_counts(policy.num_image_tokens, num_steps)
     weights = temperatures(sampling.temperature, num_steps, sampling.temperature_schedule)
     noise = draw_noise(seeds, num_steps, policy.num_image_tokens, policy.device)
     distinct, places = encode_prompts(policy, prompts, sampling.guidance_scale)
     prefix = distinct.index(places)
+    codes = torch.full((len(prompts), policy.num_image_tokens), mask_code, device=policy.device)
     for index in range(num_steps):
         rows = masked_rows(codes == mask_code, counts[index])
-        is_blank = counts[index] == policy.num_image_tokens
-        logits = first_logits(policy, distinct, places) if is_blank else prefix.code_logits(policy, codes, rows)
+        logits = prefix.code_logits(policy, codes, rows) if index else first_logits(policy, distinct, places)
         log_probs = logits.log_softmax(dim=1)
         perturbation = weights[index] * noise.gumbel[index]
         num_kept = counts[index] - counts[index + 1]
-        step = unmask(log_probs, rows, codes, noise.uniform[index], perturbation, num_kept, transition)
+        step = unmask(
+            log_probs, rows, codes, noise.uniform[index], perturbation, num_kept, transition, weights[index], options
+        )
         codes = torch.where(step.is_newly_unmasked, step.drawn, codes)
         yield step
-
-
-def starting_codes(policy: Policy, num_rollouts: int, start: Tensor | None) -> tuple[Tensor, int]:
-    """Gives the (B, N) codes before the first step and how many are masked in each row; see `rollout`."""
-    shape = (num_rollouts, policy.num_image_tokens)
-    if start is None:
-        return torch.full(shape, policy.codebook_size, device=policy.device), policy.num_image_tokens
-    if start.shape != shape:
-        raise ValueError(
-            f"the codes to start from are {tuple(start.shape)}, but {shape} rollouts and tokens are wanted"
-        )
-    num_masked = (start == policy.codebook_size).sum(dim=1).unique().tolist()
-    if len(num_masked) != 1:
-        raise ValueError(f"the rows have {num_masked} masked tokens: put rows of equal counts into one batch")
-    return start.to(policy.device), num_masked[0]
 
 
 def first_logits(policy: Policy, distinct: GuidedPrefix, places: Tensor) -> Tensor:
@@ -206,6 +192,8 @@ def unmask(
     perturbation: Tensor,
     num_kept: int,
     transition: TransitionDefinition,
+    temperature: float = 0.0,
+    options: TermOptions = EXACT,
 ) -> UnmaskingStep:
     """Makes one unmasking step: draws a code everywhere, keeps the most confident ones.
 
@@ -220,6 +208,8 @@ def unmask(
         perturbation: (B, N) float32, temperature times Gumbel noise.
         num_kept: n_t, 1 to U.
         transition: the definition of the recorded log-probs.
+        temperature: that of the perturbation; read by definitions with a selection term.
+        options: what modifies the definition.
 
     Returns:
         The step.
@@ -228,18 +218,22 @@ def unmask(
     drawn_codes = draw_codes(probabilities, uniform.flatten()[rows])
     log_confidence = log_probs.gather(1, drawn_codes[:, None]).squeeze(1)
     score = (log_confidence + perturbation.flatten()[rows]).view(codes.shape[0], -1)
-    order = score.sort(dim=1, descending=True, stable=True).indices[:, :num_kept]
-    kept_rows = rows.view(score.shape).gather(1, order).flatten()
+    best = score.sort(dim=1, descending=True, stable=True).indices[:, :num_kept]
+    kept_rows = rows.view(score.shape).gather(1, best)
     drawn = codes.flatten().index_copy(0, rows, drawn_codes).view(codes.shape)
-    is_newly_unmasked = torch.zeros_like(codes, dtype=torch.bool).flatten().index_fill(0, kept_rows, True)
+    is_newly_unmasked = torch.zeros_like(codes, dtype=torch.bool).flatten().index_fill(0, kept_rows.flatten(), True)
     is_newly_unmasked = is_newly_unmasked.view(codes.shape)
-    terms = transition_terms(log_probs, rows, drawn, is_newly_unmasked, transition)
+    places = torch.arange(num_kept, device=codes.device).expand(kept_rows.shape)
+    order = torch.zeros_like(codes).flatten().index_copy(0, kept_rows.flatten(), places.flatten()).view(codes.shape)
+    choice = Choice(log_probs.new_full((codes.shape[0],), temperature), order)
+    terms = transition_terms(log_probs, rows, drawn, is_newly_unmasked, transition, choice, options)
     unknown = log_probs.new_full((codes.numel(),), torch.nan)
     entropy = -(probabilities * log_probs).sum(dim=1)
     return UnmaskingStep(
         drawn=drawn,
         is_masked=torch.zeros_like(is_newly_unmasked).flatten().index_fill(0, rows, True).view(codes.shape),
         is_newly_unmasked=is_newly_unmasked,
+        order=order,
         confidence=unknown.index_copy(0, rows, log_confidence.exp()).view(codes.shape),
         entropy=unknown.index_copy(0, rows, entropy).view(codes.shape),
         log_prob=terms.sum(dim=1),

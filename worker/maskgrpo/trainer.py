@@ -19,10 +19,9 @@ from worker.maskgrpo.loss import k3
 from worker.maskgrpo.metrics import collection_metrics, credit_by_step, update_metrics
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
-from worker.maskgrpo.replay import replay
 from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.types import Policy, PromptSource, RewardFunction, TrainablePolicy, TrainStep
-from worker.maskgrpo.update import chosen_transitions, optimize
+from worker.maskgrpo.update import chosen_transitions, optimize, replayed, with_old_terms
 
 
 class TrainerState:
@@ -115,7 +114,7 @@ def _training_step(
     collection = collector.collect(prompts, state.step, state.sample_filter)
     started = time.perf_counter()
     measured_against = reference if processes.is_first else None
-    kl_by_step = _measured_kl(measured_against, collection, config, state.step, policy.codebook_size)
+    kl_by_step = _measured_kl(measured_against, collection, config, state.step, policy)
     reports = optimize(policy, reference, collection.groups, config, state.optimizer, state.step, processes)
     seconds_update = time.perf_counter() - started
     metrics = collection_metrics(collection) | update_metrics(reports)
@@ -144,13 +143,14 @@ def _training_step(
 
 @torch.no_grad()
 def _measured_kl(
-    reference: Policy | None, collection: Collection, config: TrainConfig, step: int, mask_code: int
+    reference: Policy | None, collection: Collection, config: TrainConfig, step: int, policy: Policy
 ) -> tuple[float, ...]:
     """The KL by unmasking step on the first kept group, before the update; empty where the loss has it already."""
     if reference is None or config.grpo.kl_beta > 0 or not collection.kept:
         return ()
-    transitions = chosen_transitions(collection.kept[:1], config, step, 0, mask_code)
-    there = replay(reference, transitions, config.grpo.transition, config.sampling.guidance_scale).terms
+    transitions = chosen_transitions(collection.kept[:1], config, step, 0, policy)
+    transitions = with_old_terms(policy, transitions, config)
+    there = replayed(reference, transitions, config).terms
     by_token = k3(transitions.old_terms, there, transitions.has_term)
     kl = by_token.sum(dim=1) / transitions.has_term.sum(dim=1)
     num_steps = config.sampling.num_unmasking_steps

@@ -54,6 +54,10 @@ class Policy(Protocol):
         """Pictures (B, 3, H, W) float32 in [0, 1] from codes (B, N) int64 in [0, K)."""
         ...
 
+    def code_embeddings(self) -> Tensor:
+        """(K, D) float32: the image tokenizer's vector of each code; read by the step selection `information`."""
+        ...
+
 
 class TrainablePolicy(Policy, Protocol):
     """A policy whose parameters are trained: those that require a gradient."""
@@ -70,6 +74,7 @@ class UnmaskingStep:
     drawn: Tensor  # (B, N) int64: the code drawn at each position that was masked; the fixed code elsewhere.
     is_masked: Tensor  # (B, N) bool: True where the position was masked before the step.
     is_newly_unmasked: Tensor  # (B, N) bool: True where the draw was kept.
+    order: Tensor  # (B, N) int64: where kept, the place in the choice, from 0, the best first; 0 elsewhere.
     confidence: Tensor  # (B, N) float32: probability of the drawn token; NaN where the position was fixed.
     entropy: Tensor  # (B, N) float32, nats: entropy of the position's distribution; NaN where fixed.
     log_prob: Tensor  # (B,) float32: transition log-prob under the policy that sampled.
@@ -87,6 +92,8 @@ class Trajectory:
     entropy: Tensor  # (T, B, N) float32, nats.
     log_prob: Tensor  # (T, B) float32: transition log-prob by step, recorded at rollout.
     token_log_prob: Tensor  # (T, B, N) float32: its terms by position.
+    order: Tensor  # (B, N) int64: the position's place in the choice of the step that kept it, from 0.
+    temperature: Tensor  # (T,) float32: the weight of the Gumbel noise on the choice.
 
     @property
     def num_steps(self) -> int:
@@ -115,6 +122,8 @@ class Trajectory:
             entropy=self.entropy[:, rows],
             log_prob=self.log_prob[:, rows],
             token_log_prob=self.token_log_prob[:, rows],
+            order=self.order[rows],
+            temperature=self.temperature,
         )
 
     def to(self, device: torch.device) -> Trajectory:

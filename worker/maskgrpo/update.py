@@ -9,13 +9,17 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import TrainConfig
+from backend.schemas.objective import Objective
+from worker.maskgrpo import forward_process
 from worker.maskgrpo.loss import TransitionMetrics, mask_grpo_loss
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
-from worker.maskgrpo.replay import Transitions, replay, transitions_of
+from worker.maskgrpo.replay import Replay, Transitions, replay, transitions_of
 from worker.maskgrpo.seeds import derived_seed
-from worker.maskgrpo.selection import selected_steps
+from worker.maskgrpo.selection import information_gain, selected_steps, window_start
+from worker.maskgrpo.transition import term_options
 from worker.maskgrpo.types import Group, Policy, Trajectory
 
 
@@ -33,37 +37,58 @@ class PassReport:
 
 
 def chosen_transitions(
-    groups: Sequence[Group], config: TrainConfig, step: int, epoch: int, mask_code: int
+    groups: Sequence[Group], config: TrainConfig, step: int, epoch: int, policy: Policy
 ) -> Transitions:
-    """Takes the steps that the selection chooses out of the groups' rollouts, a prompt's side by side.
+    """Takes what the loss is computed on out of the groups' rollouts, a prompt's side by side.
 
     Args:
         groups: the kept groups, at least one.
         config: the run's.
         step: training step from 0, for the random choice and the window's place.
         epoch: pass over this rollout, from 0: each makes its own random choice.
-        mask_code: K.
+        policy: for its code of a masked position and its codes' embeddings.
 
     Returns:
-        Their transitions.
+        The unmasking steps that the selection chooses; or the re-maskings of the forward process, without old terms.
     """
-    sizes = [len(group.seeds) for group in groups]
+    grpo, num_steps = config.grpo, config.sampling.num_unmasking_steps
+    if grpo.objective is Objective.FORWARD_PROCESS:
+        return forward_process.remasked_states(groups, config, policy.codebook_size)
+    trajectory = joined([group.trajectory for group in groups])
+    is_informed = grpo.step_selection is StepSelection.INFORMATION
     generator = torch.Generator().manual_seed(derived_seed(config.seed, "selected steps", step, epoch))
     steps = selected_steps(
-        config.grpo.step_selection,
-        config.sampling.num_unmasking_steps,
-        config.grpo.num_selected_steps,
-        sum(sizes),
-        step / max(1, config.num_steps - 1),
+        grpo.step_selection,
+        num_steps,
+        grpo.num_selected_steps,
+        len(trajectory.codes),
+        window_start(grpo.window, num_steps, grpo.num_selected_steps, step, config.num_steps),
         generator,
+        information_gain(trajectory, policy.code_embeddings()) if is_informed else None,
     )
     return transitions_of(
-        joined([group.trajectory for group in groups]),
+        trajectory,
         [group.prompt for group in groups for _ in group.seeds],
         torch.cat([group.advantages for group in groups]),
         steps,
-        mask_code,
-        config.grpo.transition,
+        policy.codebook_size,
+        grpo.transition,
+    )
+
+
+def with_old_terms(policy: Policy, transitions: Transitions, config: TrainConfig) -> Transitions:
+    """The transitions with the terms of the policy that sampled: recorded, or computed before the first update."""
+    if config.grpo.objective is Objective.TRAJECTORY:
+        return transitions
+    return forward_process.with_old_terms(policy, transitions, config.optimizer.num_micro_batches)
+
+
+def replayed(policy: Policy, transitions: Transitions, config: TrainConfig) -> Replay:
+    """Recomputes the terms as the objective defines them: the forward-process loss knows no guidance."""
+    if config.grpo.objective is Objective.FORWARD_PROCESS:
+        return replay(policy, transitions, forward_process.DEFINITION, guidance_scale=0.0)
+    return replay(
+        policy, transitions, config.grpo.transition, config.sampling.guidance_scale, term_options(config.grpo)
     )
 
 
@@ -87,30 +112,30 @@ def accumulate(
     if not len(transitions):
         nothing = torch.zeros(0, device=transitions.step.device)
         return 0.0, TransitionMetrics(nothing, nothing, nothing, nothing), nothing
-    definition, guidance_scale = config.grpo.transition, config.sampling.guidance_scale
     losses, metrics, squares = [], [], []
     for part in transitions.split(config.optimizer.num_micro_batches):
-        replayed = replay(policy, part, definition, guidance_scale)
-        replayed.logits.retain_grad()
+        made = replayed(policy, part, config)
+        made.logits.retain_grad()
         reference_terms = None
         if reference is not None:
             with torch.no_grad():
-                reference_terms = replay(reference, part, definition, guidance_scale).terms
+                reference_terms = replayed(reference, part, config).terms
         loss, part_metrics = mask_grpo_loss(
-            replayed.terms,
+            made.terms,
             part.old_terms,
             reference_terms,
             part.has_term,
             part.advantages,
             config.grpo,
             num_transitions,
+            part.is_newly_unmasked,
         )
         loss.backward()
         losses.append(loss.detach())
         metrics.append(part_metrics)
-        assert replayed.logits.grad is not None
-        by_row = replayed.logits.grad.square().sum(dim=1).float()
-        squares.append(by_row.new_zeros(len(part)).index_add(0, replayed.rows // part.codes.shape[1], by_row))
+        assert made.logits.grad is not None
+        by_row = made.logits.grad.square().sum(dim=1).float()
+        squares.append(by_row.new_zeros(len(part)).index_add(0, made.rows // part.codes.shape[1], by_row))
     return float(torch.stack(losses).sum()), _joined_metrics(metrics), torch.cat(squares)
 
 
@@ -146,13 +171,15 @@ def optimize(
         return reports
     num_rollouts = sum(len(group.seeds) for group in groups)
     for epoch in range(config.grpo.num_epochs):
-        transitions = chosen_transitions(kept, config, step, epoch, policy.codebook_size)
+        # Fresh re-maskings in every epoch would need the old policy again, which is gone after the first.
+        if epoch == 0 or config.grpo.objective is Objective.TRAJECTORY:
+            transitions = chosen_transitions(kept, config, step, epoch, policy)
+            own = _share(transitions, policy, config, processes)
         num_kept_rollouts = sum(len(group.seeds) for group in kept)
         num_transitions = len(transitions) * num_rollouts // num_kept_rollouts
         optimizer.zero_gradient()
         penalising = reference if config.grpo.kl_beta > 0 else None
         with processes.together():
-            own = _share(transitions, processes)
             loss, metrics, squares = accumulate(policy, penalising, own, num_transitions, config)
         processes.sum_gradients(optimizer.parameters)
         loss, metrics, squares = _pooled(loss, metrics, squares, processes)
@@ -167,11 +194,13 @@ def optimize(
     return reports
 
 
-def _share(transitions: Transitions, processes: Processes) -> Transitions:
-    """The transitions whose gradient is this process's to compute."""
-    if processes.is_alone:
-        return transitions
-    return transitions.index(torch.tensor(processes.share(len(transitions)), device=transitions.step.device).long())
+def _share(transitions: Transitions, policy: Policy, config: TrainConfig, processes: Processes) -> Transitions:
+    """The transitions whose gradient is this process's to compute, old terms included."""
+    if not processes.is_alone:
+        places = torch.tensor(processes.share(len(transitions)), device=transitions.step.device).long()
+        transitions = transitions.index(places)
+    with processes.together():
+        return with_old_terms(policy, transitions, config)
 
 
 def _pooled(
@@ -198,6 +227,8 @@ def joined(trajectories: Sequence[Trajectory]) -> Trajectory:
         entropy=torch.cat([each.entropy for each in trajectories], dim=1),
         log_prob=torch.cat([each.log_prob for each in trajectories], dim=1),
         token_log_prob=torch.cat([each.token_log_prob for each in trajectories], dim=1),
+        order=torch.cat([each.order for each in trajectories]),
+        temperature=trajectories[0].temperature,
     )
 
 

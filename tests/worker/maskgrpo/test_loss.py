@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.schemas.algorithm import MaskGRPOConfig, RatioLevel
+from backend.schemas.algorithm import MaskGRPOConfig, RatioLevel, TransitionDefinition
+from backend.schemas.objective import Candidate1Config, Normalisation
 from worker.maskgrpo.loss import MAX_LOG_RATIO, k3, mask_grpo_loss
 
 # Two transitions of three positions; the second has two terms. Log-ratios by term: .1, .2, -.05 and .4, -.1.
@@ -101,3 +102,36 @@ def test_zero_advantage_has_zero_gradient() -> None:
     for level in RatioLevel:
         _, gradient, _ = loss_of(level, advantages=torch.zeros(2, dtype=torch.float64))
         assert gradient.eq(0).all()
+
+
+def test_separate_normalisation_adds_the_means_of_both_kinds_of_terms_by_hand() -> None:
+    # The first transition kept its first position, the second its third: log-ratios .1 + (.2 - .05)/2 and -.1 + .4.
+    is_kept = torch.tensor([[True, False, False], [False, False, True]])
+    separate = Candidate1Config(normalisation=Normalisation.SEPARATE)
+    config = MaskGRPOConfig(ratio=RatioLevel.MEAN, candidate_1=separate)
+    new = (OLD + DIFFERENCES).requires_grad_()
+    loss, metrics = mask_grpo_loss(new, OLD, None, HAS_TERM, ADVANTAGES, config, 2, is_kept)
+    first, second = math.exp(0.175), math.exp(0.3)
+    assert metrics.ratio.tolist() == pytest.approx([first, second])
+    assert loss.item() == pytest.approx(-(first - 0.5 * second) / 2)
+    gradient = torch.autograd.grad(loss, new)[0]
+    by_hand = torch.tensor([[-first, -first / 2, -first / 2], [second / 2, 0.0, second / 2]], dtype=torch.float64) / 2
+    torch.testing.assert_close(gradient, by_hand)
+
+
+def test_separate_normalisation_is_candidate_1_s_alone() -> None:
+    separate = Candidate1Config(normalisation=Normalisation.SEPARATE)
+    config = MaskGRPOConfig(ratio=RatioLevel.MEAN, candidate_1=separate, transition=TransitionDefinition.AUTOREGRESSIVE)
+    loss, _ = mask_grpo_loss(OLD + DIFFERENCES, OLD, None, HAS_TERM, ADVANTAGES, config, 2, HAS_TERM)
+    assert loss.item() == loss_of(RatioLevel.MEAN)[0]
+
+
+def test_separate_token_ratios_by_hand() -> None:
+    # exp(.2) is clipped to 1.2 in the mean over the remasked.
+    is_kept = torch.tensor([[True, False, False], [False, False, True]])
+    separate = Candidate1Config(normalisation=Normalisation.SEPARATE)
+    config = MaskGRPOConfig(ratio=RatioLevel.TOKEN, candidate_1=separate)
+    loss, _ = mask_grpo_loss(OLD + DIFFERENCES, OLD, None, HAS_TERM, ADVANTAGES, config, 2, is_kept)
+    first = math.exp(0.1) + (1.2 + math.exp(-0.05)) / 2
+    second = -0.5 * (math.exp(-0.1) + math.exp(0.4))
+    assert loss.item() == pytest.approx(-(first + second) / 2)

@@ -10,11 +10,23 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from backend.schemas.algorithm import TransitionDefinition
-from worker.maskgrpo.transition import LOG_TINY, has_term, log_mass_below, transition_log_prob, transition_terms
+from backend.schemas.algorithm import MaskGRPOConfig, TransitionDefinition
+from backend.schemas.objective import Candidate1Config, SelectionForm
+from worker.maskgrpo.transition import (
+    LOG_TINY,
+    Choice,
+    TermOptions,
+    has_term,
+    is_read,
+    log_mass_below,
+    term_options,
+    transition_log_prob,
+    transition_terms,
+)
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "showo_case.safetensors"
-DEFINITIONS = list(TransitionDefinition)
+DEFINITIONS = [TransitionDefinition.CANDIDATE_1, TransitionDefinition.CANDIDATE_2, TransitionDefinition.AUTOREGRESSIVE]
+WITH_SELECTION = [definition for definition in TransitionDefinition if definition not in DEFINITIONS]
 
 # One picture of three positions and three codes: 0 and 1 are kept, 2 is remasked.
 PROBABILITIES = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.1, 0.4]])
@@ -24,7 +36,7 @@ IS_KEPT = torch.tensor([[True, True, False]])
 
 def log_prob(probabilities: Tensor, drawn: Tensor, is_kept: Tensor, definition: TransitionDefinition) -> Tensor:
     is_masked = torch.ones_like(is_kept)
-    rows = has_term(is_masked, is_kept, definition).flatten().nonzero().squeeze(1)
+    rows = is_read(is_masked, is_kept, definition).flatten().nonzero().squeeze(1)
     return transition_log_prob(probabilities.log()[rows], rows, drawn, is_kept, definition)
 
 
@@ -115,3 +127,43 @@ def test_transitions_of_one_batch_do_not_touch_each_other(definition: Transition
         log_prob(log_probs[5 * m : 5 * m + 5].exp(), drawn[m : m + 1], is_kept[m : m + 1], definition) for m in range(4)
     ]
     torch.testing.assert_close(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("definition", WITH_SELECTION)
+def test_a_selection_term_without_a_choice_is_refused(definition: TransitionDefinition) -> None:
+    with pytest.raises(ValueError, match=f"{definition} has a selection term"):
+        log_prob(PROBABILITIES, DRAWN, IS_KEPT, definition)
+
+
+def test_the_selection_term_by_hand() -> None:
+    # Temperature 1/2: the rates are the squares .49 and .36 of the kept draws and .16 of the remasked one.
+    choice = Choice(torch.tensor([0.5]), torch.tensor([[1, 0, 0]]))
+    definition, rows = TransitionDefinition.CANDIDATE_2_SELECTION, torch.arange(3)
+    for form, probability in (
+        (SelectionForm.ORDER, 0.36 / 1.01 * 0.49 / 0.65),
+        (SelectionForm.SET, 0.36 / 1.01 * 0.49 / 0.65 + 0.49 / 1.01 * 0.36 / 0.52),
+    ):
+        terms = transition_terms(PROBABILITIES.log(), rows, DRAWN, IS_KEPT, definition, choice, TermOptions(form=form))
+        assert terms.sum().exp().item() == pytest.approx(0.7 * 0.6 * probability, rel=1e-5)
+        assert terms[0, 2] == 0
+
+
+def test_the_floor_of_the_temperature_softens_the_selection_term() -> None:
+    rows, definition = torch.arange(3), TransitionDefinition.CANDIDATE_2_SELECTION
+    cold, warm = (Choice(torch.tensor([each]), torch.tensor([[1, 0, 0]])) for each in (0.01, 0.5))
+    floored = TermOptions(temperature_floor=0.5)
+    found = transition_terms(PROBABILITIES.log(), rows, DRAWN, IS_KEPT, definition, cold, floored)
+    torch.testing.assert_close(found, transition_terms(PROBABILITIES.log(), rows, DRAWN, IS_KEPT, definition, warm))
+
+
+def test_the_floor_of_the_mass_takes_the_gradient_of_unlikely_remaskings_away() -> None:
+    # The least confidence kept is .6: .5 + .1 + .4 lie below it at the remasked position; below .55, only .45.
+    logits = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.55, 0.35], [0.56, 0.04, 0.4]]).log().requires_grad_()
+    rows, definition = torch.arange(3), TransitionDefinition.CANDIDATE_1
+    for floor, expected in ((0.2, 0.44), (0.5, 0.5)):
+        options = term_options(MaskGRPOConfig(candidate_1=Candidate1Config(mass_floor=floor)))
+        terms = transition_terms(logits.log_softmax(dim=1), rows, DRAWN, IS_KEPT, definition, None, options)
+        assert terms[0, 2].exp().item() == pytest.approx(expected)
+        gradient = torch.autograd.grad(terms.sum(), logits)[0]
+        assert bool(gradient[2].any()) == (floor < 0.44)
+        assert gradient[:2].any(dim=1).all()

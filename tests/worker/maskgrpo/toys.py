@@ -76,6 +76,10 @@ class ToyPolicy(nn.Module):
         shares = codes.float() / (self.codebook_size - 1)
         return shares[:, None, None, :].expand(-1, 3, 2, -1)
 
+    def code_embeddings(self) -> Tensor:
+        bits = (torch.arange(self.codebook_size)[:, None] >> torch.arange(3)) & 1
+        return bits.float() * 2 - 1
+
 
 class ToyPrompts:
     """The same prompts in turn."""
