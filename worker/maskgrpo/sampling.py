@@ -26,6 +26,9 @@ from worker.maskgrpo.types import Policy, Trajectory, UnmaskingStep
 # Codes in a block of the inverse distribution function.
 _BLOCK = 32
 
+KNOWN_FROM_THE_START = -1
+"""`unmasked_at` of a position that no step had to unmask."""
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -42,6 +45,7 @@ def rollout(
     sampling: SamplingConfig,
     transition: TransitionDefinition = TransitionDefinition.CANDIDATE_2,
     options: TermOptions = EXACT,
+    start: Tensor | None = None,
 ) -> Trajectory:
     """Unmasks B pictures and records every step, without gradients.
 
@@ -53,20 +57,22 @@ def rollout(
             distribution, the one that was sampled; the loss recomputes the same.
         transition: the definition of the recorded log-probs.
         options: what modifies it.
+        start: (B, N) int64 in [0, K], the codes that are known before the first step, K at as many masked positions in
+            each row; None when all are masked. Known codes are never changed, and the schedule counts the masked ones.
 
     Returns:
         The trajectories, T steps of B rollouts, on the policy's device.
 
     Raises:
-        ValueError: not one seed a prompt, no prompt, or more steps than tokens.
+        ValueError: not one seed a prompt, no prompt, more steps than masked tokens, or rows of unequal counts.
     """
-    steps = list(rollout_steps(policy, prompts, seeds, sampling, transition, options))
+    steps = list(rollout_steps(policy, prompts, seeds, sampling, transition, options, start))
     kept = torch.stack([step.is_newly_unmasked for step in steps])
     drawn = torch.stack([step.drawn for step in steps])
     weights = temperatures(sampling.temperature, sampling.num_unmasking_steps, sampling.temperature_schedule)
     return Trajectory(
         codes=drawn[-1],
-        unmasked_at=kept.byte().argmax(dim=0),
+        unmasked_at=kept.byte().argmax(dim=0).masked_fill(~kept.any(dim=0), KNOWN_FROM_THE_START),
         drawn=drawn,
         confidence=torch.stack([step.confidence for step in steps]),
         entropy=torch.stack([step.entropy for step in steps]),
@@ -86,20 +92,22 @@ def rollout_steps(
     sampling: SamplingConfig,
     transition: TransitionDefinition = TransitionDefinition.CANDIDATE_2,
     options: TermOptions = EXACT,
+    start: Tensor | None = None,
 ) -> Iterator[UnmaskingStep]:
     """Yields the T unmasking steps of `rollout`, whose arguments it takes, one at a time as they are made."""
     if not prompts or len(prompts) != len(seeds):
         raise ValueError(f"there are {len(prompts)} prompts and {len(seeds)} seeds: give one seed for each prompt")
     num_steps, mask_code = sampling.num_unmasking_steps, policy.codebook_size
-    counts = masked_counts(policy.num_image_tokens, num_steps)
+    codes, num_masked = starting_codes(policy, len(prompts), start)
+    counts = masked_counts(num_masked, num_steps)
     weights = temperatures(sampling.temperature, num_steps, sampling.temperature_schedule)
     noise = draw_noise(seeds, num_steps, policy.num_image_tokens, policy.device)
     distinct, places = encode_prompts(policy, prompts, sampling.guidance_scale)
     prefix = distinct.index(places)
-    codes = torch.full((len(prompts), policy.num_image_tokens), mask_code, device=policy.device)
     for index in range(num_steps):
         rows = masked_rows(codes == mask_code, counts[index])
-        logits = prefix.code_logits(policy, codes, rows) if index else first_logits(policy, distinct, places)
+        is_blank = counts[index] == policy.num_image_tokens
+        logits = first_logits(policy, distinct, places) if is_blank else prefix.code_logits(policy, codes, rows)
         log_probs = logits.log_softmax(dim=1)
         perturbation = weights[index] * noise.gumbel[index]
         num_kept = counts[index] - counts[index + 1]
@@ -108,6 +116,21 @@ def rollout_steps(
         )
         codes = torch.where(step.is_newly_unmasked, step.drawn, codes)
         yield step
+
+
+def starting_codes(policy: Policy, num_rollouts: int, start: Tensor | None) -> tuple[Tensor, int]:
+    """Gives the (B, N) codes before the first step and how many are masked in each row; see `rollout`."""
+    shape = (num_rollouts, policy.num_image_tokens)
+    if start is None:
+        return torch.full(shape, policy.codebook_size, device=policy.device), policy.num_image_tokens
+    if start.shape != shape:
+        raise ValueError(
+            f"the codes to start from are {tuple(start.shape)}, but {shape} rollouts and tokens are wanted"
+        )
+    num_masked = (start == policy.codebook_size).sum(dim=1).unique().tolist()
+    if len(num_masked) != 1:
+        raise ValueError(f"the rows have {num_masked} masked tokens: put rows of equal counts into one batch")
+    return start.to(policy.device), num_masked[0]
 
 
 def first_logits(policy: Policy, distinct: GuidedPrefix, places: Tensor) -> Tensor:
