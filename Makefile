@@ -55,10 +55,8 @@ format: $(STAMP) ## Format the code and apply the safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure rollout, update and API against their references; prints ratios
-	$(BIN)/python -m tests.bench.bench_rollout
-	$(BIN)/python -m tests.bench.bench_update
-	$(BIN)/python -m tests.bench.bench_api
+bench: $(STAMP) ## Measure rollout, update, memory and API against their references; prints ratios
+	$(BIN)/python -m tests.bench
 
 chaos: $(STAMP) ## Kill job, worker, web and Postgres at random for ten minutes; compare with the undisturbed run
 	$(BIN)/python -m tests.chaos

@@ -5,7 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("tests.bench.bench_rollout", "tests.bench.bench_update", "tests.bench.bench_api")
+BENCHMARKS = (
+    "tests.bench.bench_rollout",
+    "tests.bench.bench_update",
+    "tests.bench.bench_middle_rollout",
+    "tests.bench.bench_middle_update",
+    "tests.bench.bench_api",
+)
 
 
 def main() -> int:

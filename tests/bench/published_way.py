@@ -34,9 +34,10 @@ class PublishedSample:
 
 def full_vocabulary_log_probs(policy: ShowoPolicy, prompt: str, codes: Tensor, guidance_scale: float) -> Tensor:
     """Log-softmax over the image codes at all positions of one picture, (N,) codes -> (N, K)."""
-    logits = dense_logits(policy, [prompt], codes[None])[0]
-    if guidance_scale:
-        logits = (1 + guidance_scale) * logits - guidance_scale * dense_logits(policy, [""], codes[None])[0]
+    if not guidance_scale:
+        return dense_logits(policy, [prompt], codes[None])[0].log_softmax(dim=-1)
+    conditional, unconditional = dense_logits(policy, [prompt, ""], codes.expand(2, -1))
+    logits = (1 + guidance_scale) * conditional - guidance_scale * unconditional
     return logits.log_softmax(dim=-1)
 
 
@@ -56,8 +57,8 @@ def sample_one(policy: ShowoPolicy, prompt: str, seed: int, sampling: SamplingCo
     counts = masked_counts(num_tokens, num_steps)
     weights = temperatures(sampling.temperature, num_steps, sampling.temperature_schedule)
     noise = draw_noise([seed], num_steps, num_tokens, policy.device)
-    codes = torch.full((num_tokens,), policy.codebook_size)
-    unmasked_at, log_prob = torch.zeros(num_tokens, dtype=torch.int64), torch.zeros(num_steps)
+    codes = torch.full((num_tokens,), policy.codebook_size, device=policy.device)
+    unmasked_at, log_prob = torch.zeros_like(codes), torch.zeros(num_steps)
     for step in range(num_steps):
         log_probs = full_vocabulary_log_probs(policy, prompt, codes, sampling.guidance_scale)
         cumulated = log_probs.exp().cumsum(dim=1)

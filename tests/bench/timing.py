@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+import torch
+
 
 @dataclass(frozen=True)
 class Way:
@@ -24,10 +26,22 @@ def seconds_a_unit(ways: list[Way], num_rounds: int) -> list[float]:
     measured: list[list[float]] = [[] for _ in ways]
     for _ in range(num_rounds):
         for way, seconds in zip(ways, measured, strict=True):
-            started = time.perf_counter()
-            way.run()
-            seconds.append((time.perf_counter() - started) / way.num_units)
+            seconds.append(_seconds_of(way) / way.num_units)
     return [median(seconds) for seconds in measured]
+
+
+def _seconds_of(way: Way) -> float:
+    """Wall seconds of one call; what a GPU still works on when the call returns is waited for."""
+    _wait_for_device()
+    started = time.perf_counter()
+    way.run()
+    _wait_for_device()
+    return time.perf_counter() - started
+
+
+def _wait_for_device() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def print_table(title: str, unit: str, ways: list[Way], seconds: list[float]) -> None:

@@ -1,0 +1,67 @@
+"""The preflight's arithmetic counts what torch's modules really have and do."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from backend.errors import NotFoundError
+from backend.preflight.operations import masked_counts, rollout_operations
+from backend.preflight.sizes import PUBLISHED, PolicySizes, TokenizerSizes, read_sizes
+from backend.runs.vocabulary import SHIPPED_POLICY
+from backend.schemas.algorithm import SamplingConfig
+from tests.bench.middle import Middle, middle_policy
+from worker.maskgrpo import schedule
+from worker.maskgrpo.sampling import rollout
+from worker.showo.loading import load_policy
+from worker.showo.vq import MagvitV2, VQConfig
+
+SMALL = Middle(hidden_size=128, num_layers=3, grid_size=4, num_words=200, codebook_bits=6)
+
+
+def num_numbers(module: torch.nn.Module) -> int:
+    return sum(each.numel() for each in (*module.parameters(), *module.buffers()))
+
+
+def test_the_published_sizes_have_the_published_parameters() -> None:
+    assert PolicySizes().num_transformer_parameters == 1_448_176_770
+    with torch.device("meta"):
+        assert TokenizerSizes().num_parameters == num_numbers(MagvitV2(VQConfig()))
+    assert PUBLISHED["showlab/show-o-512x512"].picture_side == 512
+    assert PUBLISHED["showlab/show-o"].picture_side == 256
+
+
+def test_the_shipped_policy_has_the_parameters_that_its_files_promise() -> None:
+    sizes, policy = read_sizes(SHIPPED_POLICY), load_policy(SHIPPED_POLICY)
+    assert sizes.num_transformer_parameters == num_numbers(policy.showo)
+    assert sizes.tokenizer.num_parameters == num_numbers(policy.magvit)
+
+
+def test_a_folder_without_sizes_is_refused_with_its_file(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"config\.json"):
+        read_sizes(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(NotFoundError, match=r"llm/config\.json"):
+        read_sizes(tmp_path)
+
+
+@pytest.mark.parametrize(("num_tokens", "num_steps"), [(64, 8), (256, 16), (1024, 50), (16, 16), (5, 1)])
+def test_masked_tokens_are_counted_as_the_worker_counts_them(num_tokens: int, num_steps: int) -> None:
+    assert masked_counts(num_tokens, num_steps) == list(schedule.masked_counts(num_tokens, num_steps))
+
+
+@pytest.mark.parametrize("guidance_scale", [0.0, 3.0])
+def test_a_rollout_takes_the_operations_that_torch_counts(guidance_scale: float) -> None:
+    policy, num_steps = middle_policy(SMALL), 4
+    prompts = ["a photo of two red squares"] * 3 + ["a photo of two red stars"] * 3
+    with FlopCounterMode(display=False) as counter:
+        rollout(policy, prompts, range(6), SamplingConfig(num_unmasking_steps=num_steps, guidance_scale=guidance_scale))
+    counts = {str(name): each for name, each in counter.get_flop_counts()["Global"].items()}
+    products = sum(each for name, each in counts.items() if "attention" not in name)
+    told = rollout_operations(
+        SMALL.sizes, num_steps, num_prompts=2, group_size=3, num_text_tokens=9, is_guided=guidance_scale > 0
+    )
+    attention = 4 * SMALL.hidden_size * SMALL.num_layers * (16 + 2) * (9 + 16 + 2) * (2 + 3 * 6)
+    attention *= 2 if guidance_scale else 1
+    assert told - attention == pytest.approx(products, rel=0.05)
