@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -178,7 +178,7 @@ def _slot_fields(path: str, slot: int, part: type[BaseModel]) -> Iterator[FormFi
         if place == 0:
             yield FormField(field.path, field.kind, title, field.help, "", choices=("", *field.choices))
         else:
-            yield FormField(field.path, field.kind, title, field.help, field.default, low=field.low, high=field.high)
+            yield replace(field, title=title)
 
 
 def _field(path: str, info: FieldInfo) -> FormField:

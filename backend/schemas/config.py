@@ -20,6 +20,7 @@ from backend.schemas.algorithm import (
 )
 from backend.schemas.base import Section, unit
 from backend.schemas.pretraining import TokenizerStageConfig, TransformerStageConfig
+from backend.schemas.reward import RewardConfig, RewardName
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 
@@ -30,22 +31,6 @@ class RunKind(StrEnum):
     TRAIN = "train"
     SAMPLE = "sample"
     EVALUATE = "evaluate"
-
-
-class RewardName(StrEnum):
-    """The rewards a run can be trained on."""
-
-    CORRECT = "correct"  # 1 when the verifier finds all that the prompt asks for, else 0.
-    DENSE = "dense"  # Share of the prompt's conditions that hold.
-    STRICT = "strict"  # 1 when correct and nothing extra is in the picture, else 0.
-    JPEG_SIZE = "jpeg_size"  # Size of the picture as JPEG, in KiB, negated: rewards plain pictures.
-
-
-class RewardConfig(Section):
-    """One part of the reward and its weight in the sum."""
-
-    name: RewardName = Field(title="Reward", description="Which reward.")
-    weight: float = Field(1.0, ge=-1000, le=1000, title="Weight", description="Its factor in the weighted sum.")
 
 
 class PromptSplit(StrEnum):

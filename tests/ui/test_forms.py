@@ -61,11 +61,15 @@ def test_every_leaf_of_the_model_has_an_input(model: type[BaseModel]) -> None:
 def test_a_changed_input_of_training_reaches_the_model_and_comes_back(field: FormField) -> None:
     values = values_of(TrainConfig())
     values[field.path] = changed = another_value(field, values[field.path])
-    if field.path.startswith("rewards.") and field.path.endswith(".weight"):
+    if field.path.startswith("rewards.") and not field.path.endswith(".name"):
         slot = int(field.path.split(".")[1])
-        values.update(
-            {f"rewards.{place}.name": name.value for place, name in zip(range(slot + 1), RewardName, strict=False)}
-        )
+        names = [name for name in RewardName if name not in (RewardName.CLIP, RewardName.REMOTE)][:slot]
+        values.update({f"rewards.{place}.name": name.value for place, name in enumerate(names)})
+        # A reward with weights, and a normalisation by given numbers, so that every setting takes effect.
+        affine = {} if field.path.endswith(".normalisation") else {f"rewards.{slot}.normalisation": "affine"}
+        values.update({f"rewards.{slot}.name": "clip", **affine})
+        if field.path.endswith(".timeout_s"):
+            values.update({f"rewards.{slot}.name": "remote", f"rewards.{slot}.source": "http://host"})
     config = TrainConfig.model_validate(data_from(TrainConfig, values))
     back = values_of(config)
     if field.path.startswith("rewards.") and field.path.endswith(".name"):
@@ -79,7 +83,9 @@ TRAIN_DATA = st.fixed_dictionaries(
         "name": st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20),
         "seed": st.integers(0, 2**31 - 1),
         "rewards": st.lists(
-            st.fixed_dictionaries({"name": st.sampled_from(RewardName), "weight": st.floats(0.125, 10)}),
+            st.fixed_dictionaries(
+                {"name": st.sampled_from(sorted(set(RewardName) - {RewardName.REMOTE})), "weight": st.floats(0.125, 10)}
+            ),
             min_size=1,
             max_size=4,
             unique_by=lambda reward: reward["name"],
