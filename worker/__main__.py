@@ -1,4 +1,7 @@
-"""`python -m worker RECIPE.yaml`: the same job without a server, resumable by running it again."""
+"""`python -m worker RECIPE.yaml`: the same job without a server, resumable by running it again.
+
+Under torchrun it is one of several processes, on one machine or many: the first performs the job, the others follow.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,13 @@ from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig,
 from backend.schemas.event import Body, StatusChanged
 from backend.schemas.run import RequestFlags
 from worker.jobs import run_job
+from worker.jobs.joining import follow_first, joined_processes
+from worker.jobs.launch import PEER_LOST, launch
 from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
+from worker.jobs.pipe import die_with_parent
+from worker.jobs.ranks import is_rank, rank
+from worker.maskgrpo.processes import ALONE, PeerLostError, Processes
 
 _CONFIG = "config.json"
 _INTERRUPTED = 130
@@ -30,10 +38,10 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = RunFolder((arguments.out or Path("out") / arguments.recipe.stem).resolve())
     try:
-        config = read_recipe(arguments.recipe)
-        with folder.lock():
-            keep_config(config, folder)
-            perform(config, folder, print_json if arguments.json else print_line)
+        return take_part(read_recipe(arguments.recipe), folder, print_json if arguments.json else print_line)
+    except PeerLostError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return PEER_LOST
     except (ValueError, OSError) as error:
         print(f"error: {last_words(error)}", file=sys.stderr)
         return 1
@@ -43,6 +51,23 @@ def main() -> int:
     except KeyboardInterrupt:
         print(f"stopped; go on from the last checkpoint with the same command ({folder.root})", file=sys.stderr)
         return _INTERRUPTED
+
+
+def take_part(
+    config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
+    folder: RunFolder,
+    show: Callable[[Body], None],
+) -> int:
+    """Performs the run, starts the processes that do, or does one of these processes' part; gives the exit code."""
+    if not is_rank() and isinstance(config, TrainConfig) and config.scaling.num_processes > 1:
+        return launch(config.scaling.num_processes, ["-m", "worker", *sys.argv[1:]])
+    if is_rank():
+        die_with_parent()
+    if rank() > 0:
+        return follow_first(folder, config)
+    with folder.lock(), joined_processes(config) as processes:
+        keep_config(config, folder)
+        perform(config, folder, show, processes)
     return 0
 
 
@@ -78,9 +103,10 @@ def perform(
     config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
     folder: RunFolder,
     show: Callable[[Body], None],
+    processes: Processes = ALONE,
 ) -> None:
     """Drives the job to its end; nobody asks anything of it."""
-    job = run_job(config, folder)
+    job = run_job(config, folder, processes)
     try:
         body = next(job)
         while True:

@@ -3,22 +3,59 @@
 from __future__ import annotations
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
+from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.memory_advice import out_of_memory_sentence
 from worker.jobs.evaluate import evaluate_job
 from worker.jobs.pretrain import pretrain_job
 from worker.jobs.protocol import Job
 from worker.jobs.sample import sample_job
-from worker.jobs.train import train_job
+from worker.jobs.train import follow, train_job
+from worker.maskgrpo.memory import is_out_of_memory
+from worker.maskgrpo.processes import ALONE, Processes
 
 
-def run_job(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, folder: RunFolder) -> Job:
+class OutOfMemoryError(ValueError):
+    """A job ran out of memory; says what to change."""
+
+
+def run_job(
+    config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
+    folder: RunFolder,
+    processes: Processes = ALONE,
+) -> Job:
     """The generator that performs a run, or goes on with it where its folder says that it stopped.
 
     It yields an event, and is sent what was asked of the run once that event is recorded. It returns the outcome:
     succeeded, paused or cancelled. What it raises ends the run; a ValueError or OSError names the cure.
     """
+    try:
+        return (yield from _job_of(config, folder, processes))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory(error, config) from error
+
+
+def follow_job(config: RunConfig, folder: RunFolder, processes: Processes) -> None:
+    """What every process but the first does of a run that several make; it raises as `run_job` does."""
+    assert isinstance(config, TrainConfig), "only training is made by several processes"
+    try:
+        follow(config, folder, processes)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory(error, config) from error
+
+
+def _out_of_memory(error: Exception, config: RunConfig) -> OutOfMemoryError:
+    """What to change where memory ran out, on whatever device and in whichever process."""
+    words = str(error).strip().splitlines()
+    return OutOfMemoryError(out_of_memory_sentence(config, words[0] if words else "no room"))
+
+
+def _job_of(config: RunConfig, folder: RunFolder, processes: Processes) -> Job:
     if isinstance(config, TrainConfig):
-        return train_job(config, folder)
+        return train_job(config, folder, processes)
     if isinstance(config, PretrainConfig):
         return pretrain_job(config, folder)
     if isinstance(config, SampleConfig):

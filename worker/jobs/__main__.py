@@ -1,4 +1,7 @@
-"""`python -m worker.jobs FOLDER`: performs the run of a folder and speaks with its runner over stdin and stdout."""
+"""`python -m worker.jobs FOLDER`: performs the run of a folder and speaks with its runner over stdin and stdout.
+
+A run of several processes is launched here: the first of them speaks, the others follow it (worker/jobs/launch.py).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,14 @@ from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import Body, Log, StatusChanged
 from worker.jobs import run_job
+from worker.jobs.joining import follow_first, joined_processes
+from worker.jobs.launch import PEER_LOST, launch, num_processes_of
 from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
 from worker.jobs.pipe import RunnerPipe, die_with_parent
 from worker.jobs.protocol import Job
+from worker.jobs.ranks import is_rank, rank
+from worker.maskgrpo.processes import PeerLostError
 
 LOCK_SECONDS = 10.0
 
@@ -25,12 +32,20 @@ LOCK_SECONDS = 10.0
 def main() -> int:
     """The process's exit code: 0 after an outcome, 1 after a mistake that was told, 75 when the folder stays busy."""
     die_with_parent()
-    pipe = RunnerPipe()
     folder = RunFolder(Path(sys.argv[1]))
+    if not is_rank() and (num_processes := num_processes_of(folder)) > 1:
+        return launch(num_processes, ["-m", "worker.jobs", str(folder.root)])
+    if rank() > 0:
+        return follow_first(folder)
+    pipe = RunnerPipe()
     try:
         with locked(folder):
             config = run_config_adapter.validate_json(folder.read("config.json"))
-            converse(run_job(config, folder), pipe)
+            with joined_processes(config) as processes:
+                converse(run_job(config, folder, processes), pipe)
+    except PeerLostError as error:
+        print(error, file=sys.stderr)
+        return PEER_LOST
     except FolderBusyError as error:
         print(error, file=sys.stderr)
         return os.EX_TEMPFAIL

@@ -10,12 +10,16 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import PolicyConfig
+from backend.schemas.scaling import Precision
 from worker.jobs.checkpoints import checkpoint_path
+from worker.jobs.ranks import is_rank, local_rank, num_local_processes
 from worker.jobs.whole_folder import whole_folder
 from worker.showo.loading import SHIPPED_WEIGHTS, load_policy, save_policy
+from worker.showo.lora import base_of, is_adapter, merge_adapter
 from worker.showo.policy import ShowoPolicy
 
 EXPORTED_POLICY = "exports/policy"
+EXPORTED_ADAPTER = "exports/adapter"
 START_POLICY = "start/policy"
 
 _RUN_SOURCE = re.compile(r"run:(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<step>\d+))?")
@@ -37,6 +41,8 @@ def policy_folder(source: str, folder: RunFolder) -> Path:
     other = RunFolder(folder.root.parent / match["run"])
     if match["step"] is None:
         path = other.path(EXPORTED_POLICY)
+        if not path.is_dir() and is_adapter(other.path(EXPORTED_ADAPTER)):
+            path = other.path(EXPORTED_ADAPTER)
         cure = "it exports one when it succeeds; until then take one of its checkpoints, run:<id>@<step>"
     else:
         path = other.path(f"{checkpoint_path(int(match['step']))}/policy")
@@ -52,7 +58,7 @@ def load(config: PolicyConfig, folder: RunFolder) -> ShowoPolicy:
     Raises:
         ValueError: when it cannot be found or read, or the device is not there.
     """
-    return load_policy(policy_folder(config.source, folder), device_of(config))
+    return _load(policy_folder(config.source, folder), config)
 
 
 def device_of(config: PolicyConfig) -> torch.device:
@@ -63,14 +69,24 @@ def device_of(config: PolicyConfig) -> torch.device:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("policy.device is cuda, but this machine shows no GPU to torch: take auto or cpu")
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+    wanted = config.device
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted != "cuda" or not is_rank():
+        return torch.device(wanted)
+    if local_rank() >= torch.cuda.device_count():
+        raise ValueError(
+            f"scaling.num_processes asks for {num_local_processes()} processes, but this machine shows "
+            f"{torch.cuda.device_count()} GPUs to torch: one process needs one GPU"
+        )
+    return torch.device("cuda", local_rank())
 
 
 def prepare_torch(config: PolicyConfig) -> None:
-    """Threads and determinism."""
-    torch.set_num_threads(config.num_threads or len(os.sched_getaffinity(0)))
+    """Threads, this process's GPU, and determinism."""
+    torch.set_num_threads(config.num_threads or max(1, len(os.sched_getaffinity(0)) // num_local_processes()))
+    if is_rank() and (device := device_of(config)).type == "cuda":
+        torch.cuda.set_device(device)
     # Not `use_deterministic_algorithms`: it does the same, and imports the compiler for seconds.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
 
@@ -84,7 +100,18 @@ def keep_start(config: PolicyConfig, folder: RunFolder) -> None:
 
 def load_start(config: PolicyConfig, folder: RunFolder) -> ShowoPolicy:
     """The policy that a run started from."""
-    return load_policy(folder.path(START_POLICY), device_of(config))
+    return _load(folder.path(START_POLICY), config)
+
+
+def _load(path: Path, config: PolicyConfig) -> ShowoPolicy:
+    """A policy in the published format, or one that an adapter makes of its base; in the wanted precision."""
+    if is_adapter(path):
+        policy = load_policy(base_of(path), device_of(config))
+        merge_adapter(policy.showo, path)
+    else:
+        policy = load_policy(path, device_of(config))
+    policy.showo.autocast_dtype = torch.bfloat16 if config.precision is Precision.BFLOAT16 else None
+    return policy
 
 
 def export_policy(policy: ShowoPolicy, folder: RunFolder) -> None:

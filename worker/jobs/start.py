@@ -18,6 +18,7 @@ def job_started(
     device: torch.device,
     state_hash: str | None = None,
     is_state_equal: bool | None = None,
+    num_processes: int = 1,
 ) -> JobStarted:
     """The first event of a job."""
     return JobStarted(
@@ -26,7 +27,7 @@ def job_started(
         state_hash=state_hash,
         is_state_equal=is_state_equal,
         versions={"python": platform.python_version()} | {name: _version_of(name) for name in _PACKAGES},
-        device=device_name(device),
+        device=device_name(device) + ("" if num_processes == 1 else f", {num_processes} processes"),
     )
 
 

@@ -1,8 +1,12 @@
-"""The train job: Mask-GRPO's steps become files and events, with held-out probes, checkpoints and an export."""
+"""The train job: Mask-GRPO's steps become files and events, with held-out probes, checkpoints and an export.
+
+Where several processes train, the first one performs the job and the others follow it, step by step (`follow`).
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +17,39 @@ from backend.schemas.config import TrainConfig
 from backend.schemas.event import Alarm, Log, SamplesMade, Severity, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
-from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again, set_damaged_aside
+from worker.jobs.checkpoints import (
+    Checkpoint,
+    newest_whole,
+    prune,
+    read_checkpoint,
+    save_checkpoint,
+    saved_again,
+    set_damaged_aside,
+)
 from worker.jobs.pictures import Place, write_group
-from worker.jobs.policies import export_policy, keep_start, load_start, prepare_torch
+from worker.jobs.policies import START_POLICY, keep_start, prepare_torch
 from worker.jobs.probe import Probe, sample_now
 from worker.jobs.prompts import CaptionSource
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import number, training_group
 from worker.jobs.start import job_started
 from worker.jobs.state_files import split_state, state_hash
+from worker.jobs.tuning import Tuning
+from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.trainer import TrainerState, train
 from worker.maskgrpo.types import TrainStep
 from worker.rewards.build import build_reward
-from worker.showo.loading import save_policy
 
 
-def train_job(config: TrainConfig, folder: RunFolder) -> Job:
+def train_job(config: TrainConfig, folder: RunFolder, processes: Processes = ALONE) -> Job:
     """Trains from the newest whole checkpoint, or from the start, to the last step."""
-    prepare_torch(config.policy)
-    keep_start(config.policy, folder)
-    training = Training(config, folder)
+    training = prepared(config, folder, processes)
     flags = yield from training.begin()
-    steps = train(
-        training.policy,
-        training.reference,
-        build_reward(config.rewards),
-        training.state.prompt_source,
-        config,
-        training.state,
-    )
+    steps = training.steps()
     while True:
-        if outcome := outcome_of(flags):
+        outcome = outcome_of(flags)
+        if not processes.told(outcome is None):
+            assert outcome is not None
             return outcome
         started = time.monotonic()
         step = next(steps, None)
@@ -51,18 +57,50 @@ def train_job(config: TrainConfig, folder: RunFolder) -> Job:
             break
         flags = yield from training.finish_step(step, started)
     with training.state.optimizer.averaged():
-        export_policy(training.policy, folder)
+        training.tuning.export()
     return RunStatus.SUCCEEDED
+
+
+def follow(config: TrainConfig, folder: RunFolder, processes: Processes) -> None:
+    """What every process but the first does: its share of each step that the first one goes on to. It writes nothing.
+
+    Raises:
+        PeerLostError: another process has gone.
+        ValueError: a process made a mistake; MemoryError: it ran out of memory.
+    """
+    training = prepared(config, folder, processes)
+    training.load(None)
+    steps = training.steps()
+    # What the first process is asked reaches all of them here, so they stop before the same step.
+    while processes.told(True):
+        if next(steps, None) is None:
+            return
+
+
+def prepared(config: TrainConfig, folder: RunFolder, processes: Processes) -> Training:
+    """A run in training as it is before its first step, in every process; the first one makes the files."""
+    with processes.together():
+        prepare_torch(config.policy)
+        if processes.is_first:
+            keep_start(config.policy, folder)
+    with processes.together():
+        if not folder.path(START_POLICY).is_dir():
+            raise ValueError(
+                f"{folder.path(START_POLICY)} is not there: every machine needs the run's folder, so give --out a "
+                "folder that all of them share"
+            )
+        return Training(config, folder, processes)
 
 
 class Training:
     """A run in training: its policies, its state, and what follows each step."""
 
-    def __init__(self, config: TrainConfig, folder: RunFolder) -> None:
+    def __init__(self, config: TrainConfig, folder: RunFolder, processes: Processes = ALONE) -> None:
         self._config = config
         self._folder = folder
-        self.policy = load_start(config.policy, folder)
-        self.reference = load_start(config.policy, folder).requires_grad_(False)
+        self._processes = processes
+        self.tuning = Tuning(config, folder, has_reference=processes.is_first or config.grpo.kl_beta > 0)
+        self.policy = self.tuning.policy
         self.state = TrainerState(self.policy, CaptionSource(config.prompts, config.seed), config)
         self._probe = Probe(config)
         # Nothing of ours draws from the global generator, but a policy with dropout would.
@@ -71,13 +109,14 @@ class Training:
     def begin(self) -> JobPart:
         """Loads the newest whole checkpoint, says where the job goes on, and measures the base where nobody has."""
         checkpoint, problems = newest_whole(self._folder)
+        self.load(checkpoint)
+        num_steps, num_processes = self._config.num_steps, self._processes.num_processes
         if checkpoint is None:
-            flags = yield job_started(0, self._config.num_steps, self.policy.device)
+            flags = yield job_started(0, num_steps, self.policy.device, num_processes=num_processes)
         else:
-            self._load_state(checkpoint.state)
             is_equal = state_hash(*split_state(self._state())) == checkpoint.written_hash
             flags = yield job_started(
-                checkpoint.step, self._config.num_steps, self.policy.device, checkpoint.read_hash, is_equal
+                *(checkpoint.step, num_steps, self.policy.device, checkpoint.read_hash, is_equal, num_processes)
             )
         # Only now, when the rows that named them are gone.
         set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)
@@ -86,8 +125,31 @@ class Training:
         if checkpoint is not None:
             flags = yield saved_again(self._folder, checkpoint)
         if self._probe.is_wanted and not self._probe.has_base and outcome_of(flags) is None:
-            flags = yield from self._probe.measure_base(self.reference, self._folder)
+            assert self.tuning.reference is not None, "the first process has a reference"
+            flags = yield from self._probe.measure_base(self.tuning.reference, self._folder)
         return flags
+
+    def load(self, checkpoint: Checkpoint | None) -> None:
+        """Takes up the checkpoint that the first process found, in every process; without one all begin anew."""
+        step = self._processes.told(0 if checkpoint is None else checkpoint.step)
+        with self._processes.together():
+            if step and checkpoint is None:
+                checkpoint = read_checkpoint(self._folder, step)
+            if checkpoint is not None:
+                self._load_state(checkpoint.state)
+        self._processes.check_agreement(self.state.optimizer.parameters, step)
+
+    def steps(self) -> Iterator[TrainStep]:
+        """The steps that are left."""
+        return train(
+            self.policy,
+            self.tuning.reference,
+            build_reward(self._config.rewards),
+            self.state.prompt_source,
+            self._config,
+            self.state,
+            self._processes,
+        )
 
     def finish_step(self, step: TrainStep, started: float) -> JobPart:
         """Files, then the step's event, then what was asked for or is due; the checkpoint comes last of all."""
@@ -160,7 +222,7 @@ class Training:
     def _write_policy(self, path: Path) -> None:
         """The weights that evaluation uses: the average, where there is one."""
         with self.state.optimizer.averaged():
-            save_policy(self.policy, path)
+            self.tuning.write(path)
 
     def _state(self) -> dict[str, object]:
         return {

@@ -1,0 +1,25 @@
+"""This process's place among those that torchrun or the job's launcher started; it knows only the environment."""
+
+from __future__ import annotations
+
+import os
+
+
+def is_rank() -> bool:
+    """Whether this process is one of several that train together, or the only one that torchrun started."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def rank() -> int:
+    """The process's number over all machines; 0 where it is alone. The first one reports, records and saves."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def local_rank() -> int:
+    """The process's number on this machine, which is its GPU's."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def num_local_processes() -> int:
+    """How many processes share this machine's cores."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
