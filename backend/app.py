@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
@@ -74,6 +75,14 @@ def refuse_unknown(request: Request, path: str) -> None:
     if allowed:
         raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
     raise HTTPException(404)
+
+
+@_nothing_here.get("/openapi.json")
+@_nothing_here.get("/docs")
+@_nothing_here.get("/redoc")
+def point_to_contract(request: Request) -> RedirectResponse:
+    """Where tools look for a contract by habit they find ours, and never that of what is mounted at the root."""
+    return RedirectResponse(str(request.app.openapi_url))
 
 
 def _methods_at(contract: dict[str, Any], path: str) -> list[str]:

@@ -20,6 +20,7 @@ from backend.app import create_app, openapi_text
 from backend.middleware import MAX_BODY_BYTES
 from backend.runs import service
 from backend.settings import Settings
+from ui.app import mount_pages
 
 RUNS = "/api/v1/runs"
 TRAIN: dict[str, Any] = {"config": {"kind": "train"}}
@@ -160,6 +161,15 @@ def test_a_large_body_that_hides_its_length_is_refused(api: TestClient) -> None:
     response = api.post(RUNS, content=parts(), headers={"Content-Type": "application/json"})
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc"])
+def test_the_contract_is_found_where_tools_look_for_it(path: str) -> None:
+    client = TestClient(mount_pages(create_app(Settings(database_url=None))), base_url="http://127.0.0.1")
+    answer = client.get(path)
+    assert [step.status_code for step in answer.history] == [307]
+    assert answer.url.path == "/api/v1/openapi.json"
+    assert answer.json()["info"]["title"] == "Unmask Studio"
 
 
 def test_the_committed_contract_is_the_apps() -> None:
