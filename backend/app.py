@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
 from starlette.exceptions import HTTPException
 
 from backend.catalogue import endpoints as catalogue
@@ -31,6 +34,9 @@ DESCRIPTION = """Launch, watch and steer RL post-training of masked text-to-imag
 
 Errors are problem+json (RFC 9457). Lists are paged by `limit` and `after`, the opaque `next_cursor` of the page before.
 Times are RFC 3339 in UTC; a number that is NaN or infinite is null."""
+
+# Longer than any query of ours takes, and shorter than a supervisor's patience.
+_IDLE_SECONDS = 2.0
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -95,8 +101,21 @@ def _methods_at(contract: dict[str, Any], path: str) -> list[str]:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    if app.state.engine is not None:
-        app.state.engine.dispose()
+    if app.state.engine is None:
+        return
+    await app.state.feed.close()
+    await _wait_until_idle(app.state.engine)
+    app.state.engine.dispose()
+
+
+async def _wait_until_idle(engine: Engine) -> None:
+    """Waits for the threads of cancelled requests: what they hold when the pool is disposed of, nobody would close."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_IDLE_SECONDS):
+            while pool.checkedout():
+                await asyncio.sleep(0.02)
 
 
 def _operation_id(route: APIRoute) -> str:

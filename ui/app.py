@@ -9,8 +9,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
@@ -55,9 +57,25 @@ def build_pages() -> FastAPI:
     return build_site()
 
 
+async def _built_aside() -> FastAPI:
+    """The built pages. Their thread is a daemon's: asyncio's own would hold up a stop until Gradio is imported."""
+    outcome: Future[FastAPI] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def build() -> None:
+        try:
+            outcome.set_result(build_pages())
+        except BaseException as error:
+            # Broad, for whatever ends this thread must reach who waits for it.
+            outcome.set_exception(error)
+
+    Thread(target=build, name="pages", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
 async def _open_pages(pages: Pages, is_closing: asyncio.Event) -> None:
     try:
-        site = await asyncio.to_thread(build_pages)
+        site = await _built_aside()
         async with site.router.lifespan_context(site):
             pages.app = site
             logger.info("pages are ready")
@@ -81,7 +99,10 @@ def mount_pages(app: FastAPI) -> FastAPI:
                 yield state
             finally:
                 is_closing.set()
-                await opening
+                if pages.app is None:
+                    opening.cancel()
+                with suppress(asyncio.CancelledError):
+                    await opening
 
     @app.get("/studio/theme.css", include_in_schema=False)
     def theme_css() -> Response:

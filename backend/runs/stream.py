@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
@@ -49,6 +50,13 @@ class EventFeed:
                     yield KEEPALIVE_COMMENT
         finally:
             self._leave(run_id)
+
+    async def close(self) -> None:
+        """Ends the poller, and waits until its read has given its connection back."""
+        if self._poller is not None and not self._poller.done():
+            self._poller.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._poller
 
     async def _wait_beyond(self, run_id: UUID, seq: int) -> bool:
         """Waits for an event beyond `seq`; False when a ping is due first."""

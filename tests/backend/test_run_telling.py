@@ -20,6 +20,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.app import create_app
 from backend.db import transaction
 from backend.models import MetricRow, RunRow
 from backend.runs import repository as runs
@@ -28,6 +29,7 @@ from backend.samples import repository as samples
 from backend.schemas.event import CheckpointSaved, Log, StepFinished
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
+from backend.settings import Settings
 
 Sessions = sessionmaker[Session]
 MakeRun = Callable[..., RunRow]
@@ -150,6 +152,42 @@ def test_a_stream_survives_a_database_that_is_away_for_a_while(
 
     assert [seq for seq, _ in sent(b"".join(asyncio.run(listen())).decode())] == [3]
     assert not failures
+
+
+def test_a_feed_that_is_closed_reads_no_more(sessions: Sessions, make_run: MakeRun) -> None:
+    row = make_run(worker="w")
+    feed = EventFeed(sessions, poll_seconds=0.01, ping_seconds=0.05)
+
+    async def listen_and_close() -> None:
+        await feed.close()
+        async for chunk in feed.stream(row.id, 2):
+            if chunk == KEEPALIVE_COMMENT:
+                break
+        assert feed._poller is not None
+        assert not feed._poller.done()
+        await feed.close()
+        assert feed._poller.done()
+
+    asyncio.run(listen_and_close())
+
+
+def test_a_stopped_app_leaves_no_connection_open(settings: Settings) -> None:
+    app = create_app(settings)
+    connections: list[Any] = []
+    is_held = threading.Event()
+
+    def read() -> None:
+        with app.state.engine.connect() as connection:
+            connections.append(connection.connection.driver_connection)
+            is_held.set()
+            time.sleep(0.3)
+
+    reader = threading.Thread(target=read)
+    with TestClient(app, base_url="http://testserver"):
+        reader.start()
+        assert is_held.wait(10)
+    reader.join()
+    assert connections[0].closed
 
 
 def test_listeners_that_wait_hold_no_connection(

@@ -175,6 +175,27 @@ def test_the_web_process_answers_before_its_pages_are_built(tmp_path: Path) -> N
         web.wait()
 
 
+def test_a_web_process_that_still_builds_its_pages_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_URL")}
+    with subprocess.Popen(
+        web_command("127.0.0.1", port),
+        env=environment | {"DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as web:
+        wait_until(lambda: is_alive(port), "the first answer")
+        web.send_signal(signal.SIGTERM)
+        said, _ = web.communicate(timeout=60)
+    assert web.returncode == -signal.SIGTERM
+    assert "Application shutdown complete" in said
+    # It did not wait for them, which would take longer than a supervisor's patience.
+    assert "pages are ready" not in said
+    assert "Traceback" not in said
+
+
 def is_alive(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/livez", timeout=1, trust_env=False).is_success

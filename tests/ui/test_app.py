@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import FastAPI
@@ -44,6 +48,42 @@ def test_while_the_pages_are_built_what_is_no_page_is_told_to_come_back(starting
 def test_pages_that_cannot_be_built_are_said_to(starting: TestClient) -> None:
     starting.app.state.pages.failure = "build"  # type: ignore[attr-defined]
     assert "could not start" in starting.get("/").text
+
+
+def test_a_stop_does_not_wait_for_the_pages_to_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def build() -> FastAPI:
+        is_begun.set()
+        may_end.wait(60)
+        return FastAPI()
+
+    monkeypatch.setattr("ui.app.build_pages", build)
+    try:
+        with TestClient(mount_pages(FastAPI())):
+            assert is_begun.wait(30)
+        (builder,) = (thread for thread in threading.enumerate() if thread.name == "pages")
+        assert builder.daemon, "and so it does not keep the process alive either"
+    finally:
+        may_end.set()
+
+
+def test_pages_that_are_built_take_over_and_are_closed_with_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(site: FastAPI) -> AsyncIterator[None]:
+        states.append("open")
+        yield
+        states.append("closed")
+
+    monkeypatch.setattr("ui.app.build_pages", lambda: FastAPI(lifespan=lifespan, title="the pages"))
+    with TestClient(mount_pages(FastAPI(openapi_url=None))) as client:
+        deadline = time.monotonic() + 30
+        while client.get("/openapi.json").status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert client.get("/openapi.json").json()["info"]["title"] == "the pages"
+    assert states == ["open", "closed"]
 
 
 def test_theme_and_client_modules_are_served(starting: TestClient) -> None:
