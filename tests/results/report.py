@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.results.ablation_report import ablation_section
 from tests.results.trials import TRIALS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -28,9 +29,11 @@ def write_report() -> None:
     results = [json.loads(path.read_text()) for path in sorted(RESULTS_DIR.glob("*.json"))]
     parts = [_HEAD]
     for trial in TRIALS:
-        own = [result for result in results if result["trial"] == trial.name]
+        own = [result for result in results if result.get("trial") == trial.name]
         if own:
             parts.append(_section(trial.title, own))
+    if ablation := ablation_section([result for result in results if "ablation" in result]):
+        parts.append(ablation)
     (DOCS / "results.md").write_text("\n".join(parts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,18 +31,12 @@ class Trial:
             "name": f"{self.name}, seed {seed}",
             "num_steps": num_steps,
             "policy.num_threads": num_threads,
-            "checkpoints.every_num_steps": self.steps[0] // 2,
+            "checkpoints.every_num_steps": max(1, self.steps[0] // 2),
             "checkpoints.num_kept": 1000,
             "probe.num_prompts": 0,
             "log_groups_every": 10_000,
         }
-        for path, value in {**changes, **self.changes}.items():
-            *sections, key = path.split(".")
-            place = settings
-            for section in sections:
-                place = place[section]
-            place[key] = value
-        return TrainConfig.model_validate(settings)
+        return TrainConfig.model_validate(changed(settings, {**changes, **self.changes}))
 
     @property
     def steps(self) -> list[int]:
@@ -49,6 +44,18 @@ class Trial:
         recipe = get_recipe(self.recipe).config
         assert isinstance(recipe, TrainConfig), f"{self.recipe} is no training recipe"
         return [round(mark * recipe.num_steps) for mark in self.marks]
+
+
+def changed(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Settings with some of them, named by their dotted paths, put to other values."""
+    result = copy.deepcopy(settings)
+    for path, value in changes.items():
+        *sections, key = path.split(".")
+        place = result
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    return result
 
 
 TRIALS = (
