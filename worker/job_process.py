@@ -15,13 +15,17 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from backend.artifacts import RunFolder
+from backend.schemas.config import run_config_adapter
 from backend.schemas.event import Body, event_body_adapter
+from backend.schemas.memory_advice import memory_advice
 from backend.schemas.run import RequestFlags
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LOG = "log.txt"
 _TAIL_BYTES = 4000
 _SECRETS = ("DATABASE_URL", "BROKER_URL", "UNMASK_DATABASE_URL", "UNMASK_BROKER_URL")
+# A job that saw these would wait for processes that nobody starts.
+_OF_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 # glibc's malloc gives large blocks back to the kernel at once and pays for it with page faults: half of a CPU job's
 # time. Threads that wait by spinning take the cores from the neighbours.
@@ -38,6 +42,7 @@ class JobProcess:
 
     def __init__(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
         folder.write("config.json", json.dumps(config, indent=1).encode())
+        self._config = config
         self._log_path = folder.path(_LOG)
         with self._log_path.open("ab") as log:
             self._log_start = log.tell()
@@ -99,12 +104,12 @@ class JobProcess:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, size - _TAIL_BYTES))
             tail = log.read().decode(errors="replace")
-        return death_notice(self.wait(), tail)
+        return death_notice(self.wait(), tail, self._config)
 
 
 def job_environment(config: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
     """What a job's process sees: no addresses of servers, no network for models, and what makes a CPU fast."""
-    kept = {name: value for name, value in environment.items() if name not in _SECRETS}
+    kept = {name: value for name, value in environment.items() if name not in _SECRETS + _OF_TORCHRUN}
     own = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
     policy = config.get("policy", {})
     if policy.get("device") != "cuda":
@@ -114,17 +119,26 @@ def job_environment(config: Mapping[str, Any], environment: Mapping[str, str]) -
     return kept | own | {"PYTHONUNBUFFERED": "1"}
 
 
-def death_notice(exit_code: int, tail: str) -> str:
+def death_notice(exit_code: int, tail: str, config: Mapping[str, Any]) -> str:
     """What became of a job that ended without an outcome, and what to do."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     last_line = re.sub(r"^ValueError: ", "", lines[-1]) if lines else "it left no words in its log"
     if "out of memory" in tail.lower() or "memoryerror" in tail.lower():
-        return f"the job ran out of memory ({last_line}): lower the batch sizes, or raise optimizer.num_micro_batches"
+        return f"the job ran out of memory ({last_line}). In this order: {_advice(config)}; then clone the run"
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
-        hint = ": often the kernel's answer when memory runs out; lower the batch sizes" if name == "SIGKILL" else ""
+        hint = f": often the kernel's answer when memory runs out; in this order: {_advice(config)}"
+        hint = hint if name == "SIGKILL" else ""
         return f"the job was ended by {name}{hint}. Its last words: {last_line}"
     return f"the job ended with exit code {exit_code}: {last_line}"
+
+
+def _advice(config: Mapping[str, Any]) -> str:
+    try:
+        advice = memory_advice(run_config_adapter.validate_python(config))
+    except ValidationError:
+        advice = ()
+    return "; ".join(advice) or "take a machine with more memory"
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -269,10 +269,11 @@ def test_a_run_folder_that_cannot_be_made_fails_the_run_and_not_the_worker(bench
 
 
 def test_a_jobs_environment_has_no_secrets_and_what_makes_a_cpu_fast() -> None:
-    environment = {"DATABASE_URL": "postgresql://u:p@h/d", "BROKER_URL": "redis://:p@h", "PATH": "/bin"}
+    environment = {"DATABASE_URL": "postgresql://u:p@h/d", "BROKER_URL": "redis://:p@h", "PATH": "/bin", "RANK": "0"}
     seen = job_environment({"policy": {"device": "cpu", "num_threads": 2}}, environment)
     assert "DATABASE_URL" not in seen
     assert "BROKER_URL" not in seen
+    assert "RANK" not in seen
     assert (seen["PATH"], seen["OMP_NUM_THREADS"], seen["OMP_WAIT_POLICY"]) == ("/bin", "2", "PASSIVE")
     assert seen["MALLOC_TOP_PAD_"] == "268435456"
     assert "OMP_WAIT_POLICY" not in job_environment({"policy": {"device": "cuda"}}, {})
@@ -282,10 +283,10 @@ def test_a_jobs_environment_has_no_secrets_and_what_makes_a_cpu_fast() -> None:
     ("exit_code", "tail", "words"),
     [
         (1, "Traceback ...\nKeyError: 'x'\n", "exit code 1: KeyError: 'x'"),
-        (1, "torch.OutOfMemoryError: CUDA out of memory. Tried", "ran out of memory"),
+        (1, "torch.OutOfMemoryError: CUDA out of memory. Tried", "raise optimizer.num_micro_batches from 1 to 2; turn"),
         (-signal.SIGSEGV, "Fatal Python error: Segmentation fault", "ended by SIGSEGV"),
         (-signal.SIGKILL, "", "often the kernel's answer when memory runs out"),
     ],
 )
 def test_last_words_name_what_happened(exit_code: int, tail: str, words: str) -> None:
-    assert words in death_notice(exit_code, tail)
+    assert words in death_notice(exit_code, tail, {"kind": "train"})

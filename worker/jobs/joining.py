@@ -16,7 +16,7 @@ from worker.jobs import follow_job
 from worker.jobs.launch import PEER_LOST
 from worker.jobs.mistakes import last_words
 from worker.jobs.policies import device_of
-from worker.jobs.ranks import is_rank, rank
+from worker.jobs.ranks import is_orphan, is_rank, rank
 from worker.maskgrpo.processes import ALONE, PeerLostError, Processes
 
 
@@ -57,6 +57,8 @@ def follow_first(folder: RunFolder, config: RunConfig | None = None) -> int:
     """
     # What it says goes to the log: the pipe to the runner is the first one's.
     os.dup2(2, 1)
+    if is_orphan():
+        return PEER_LOST
     try:
         if config is None:
             config = run_config_adapter.validate_json(folder.read("config.json"))

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import TrainConfig, run_config_adapter
+from worker.jobs.ranks import LAUNCHER
 
 PEER_LOST = os.EX_PROTOCOL
 """The exit code of a process that ended only because another one did."""
@@ -54,6 +55,7 @@ def launch(num_processes: int, arguments: Sequence[str]) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch  # noqa: PLC0415
 
     os.environ.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK)
+    os.environ[LAUNCHER] = str(os.getpid())
     with tempfile.TemporaryDirectory(prefix="unmask-ranks-") as logs:
         config = LaunchConfig(
             min_nodes=1,
@@ -94,6 +96,9 @@ def first_cause(deaths: Mapping[int, Death]) -> tuple[int, Death]:
 def _end_as(cause: tuple[int, Death], num_processes: int) -> int:
     rank, death = cause
     who = f"process {rank} of {num_processes} (pid {death.process_id})"
+    if death.exit_code == PEER_LOST:
+        print("a process has gone or was silent for longer than scaling.timeout_minutes", file=sys.stderr, flush=True)
+        return PEER_LOST
     if death.exit_code >= 0:
         print(f"{who} ended with exit code {death.exit_code}; the lines before say why", file=sys.stderr, flush=True)
         return death.exit_code

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 
+LAUNCHER = "UNMASK_LAUNCHER_PID"
+"""where the launcher notes its process id for those that it starts"""
+
 
 def is_rank() -> bool:
     """Whether this process is one of several that train together, or the only one that torchrun started."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def is_orphan() -> bool:
+    """Whether the launcher that started this process has gone before it could be tied to it."""
+    return os.environ.get(LAUNCHER, str(os.getppid())) != str(os.getppid())
 
 
 def rank() -> int:

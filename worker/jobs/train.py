@@ -116,7 +116,12 @@ class Training:
         else:
             is_equal = state_hash(*split_state(self._state())) == checkpoint.written_hash
             flags = yield job_started(
-                *(checkpoint.step, num_steps, self.policy.device, checkpoint.read_hash, is_equal, num_processes)
+                checkpoint.step,
+                num_steps,
+                self.policy.device,
+                checkpoint.read_hash,
+                is_equal,
+                num_processes,
             )
         # Only now, when the rows that named them are gone.
         set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)

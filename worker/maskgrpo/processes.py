@@ -1,7 +1,7 @@
 """The processes that share one training: who does what, and what they must agree on. It knows no Show-o and no files.
 
-Departure 7 from the paper's code (docs/algorithm.md): there the loss passes DistributedDataParallel by, so that every
-process trains a policy of its own; here one explicit sum gives all of them the same gradient (docs/decisions/0009).
+In the paper's released code the loss passes DistributedDataParallel by, so that every process trains a policy of its
+own; here one explicit sum gives all of them the same gradient (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class Processes:
         with torch.no_grad():
             sums = torch.stack([parameter.sum(dtype=torch.float64) for parameter in parameters])
         found = self.gathered([sums.tolist()])
-        others = [rank for rank, each in enumerate(found) if each != found[0]]
+        # Compared as text, in which every bit counts and NaN equals NaN.
+        others = [rank for rank, each in enumerate(found) if repr(each) != repr(found[0])]
         if others:
             raise ValueError(
                 f"after step {step} the parameters of process {others[0]} differ from those of process 0: the "
