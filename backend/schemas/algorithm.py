@@ -27,6 +27,15 @@ class TemperatureSchedule(StrEnum):
     LINEAR = "linear"  # MaskGIT: the temperature is the first one times 1 - (t+1)/T.
 
 
+class MaskSchedule(StrEnum):
+    """The share of tokens that are still masked at progress t, from 0 to 1."""
+
+    COSINE = "cosine"  # cos(pi/2 t): few tokens first, many last; Show-o's and the paper's.
+    LINEAR = "linear"  # 1 - t: as many tokens at every step.
+    SQUARE = "square"  # 1 - t^2, Show-o's "pow2".
+    SIGMOID = "sigmoid"  # A sigmoid's stretch from -3 to 3: few tokens first and last.
+
+
 class TransitionDefinition(StrEnum):
     """How the log-probability of one unmasking step is defined (docs/algorithm.md)."""
 
@@ -76,6 +85,11 @@ class SamplingConfig(Section):
         title="Unmasking steps",
         description="T: parallel decoding passes a picture.",
         json_schema_extra=unit("steps"),
+    )
+    mask_schedule: MaskSchedule = Field(
+        MaskSchedule.COSINE,
+        title="Mask schedule",
+        description="The share still masked, by progress: cosine is Show-o's and fixes few tokens first.",
     )
     temperature: float = Field(
         1.0,

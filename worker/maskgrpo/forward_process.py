@@ -45,7 +45,9 @@ def remasked_states(groups: Sequence[Group], config: TrainConfig, mask_code: int
     num_tokens = codes.shape[1]
     seeds = [derived_seed(seed, "re-masking") for group in groups for seed in group.seeds]
     is_masked = torch.cat([_masks(settings, num_tokens, seed) for seed in seeds]).to(codes.device)
-    counts = torch.tensor(masked_counts(num_tokens, config.sampling.num_unmasking_steps)[:-1], device=codes.device)
+    sampling = config.sampling
+    by_step = masked_counts(num_tokens, sampling.num_unmasking_steps, sampling.mask_schedule)
+    counts = torch.tensor(by_step[:-1], device=codes.device)
     # The first step is the one where all is masked, and only that one: replay computes its state once a prompt.
     step = (counts > is_masked.sum(dim=1, keepdim=True)).sum(dim=1).clamp(max=len(counts) - 1)
     prompts = [group.prompt for group in groups for _ in range(len(group.seeds) * settings.num_remaskings)]

@@ -99,7 +99,7 @@ def rollout_steps(
         raise ValueError(f"there are {len(prompts)} prompts and {len(seeds)} seeds: give one seed for each prompt")
     num_steps, mask_code = sampling.num_unmasking_steps, policy.codebook_size
     codes, num_masked = starting_codes(policy, len(prompts), start)
-    counts = masked_counts(num_masked, num_steps)
+    counts = masked_counts(num_masked, num_steps, sampling.mask_schedule)
     weights = temperatures(sampling.temperature, num_steps, sampling.temperature_schedule)
     noise = draw_noise(seeds, num_steps, policy.num_image_tokens, policy.device)
     distinct, places = encode_prompts(policy, prompts, sampling.guidance_scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
+from backend.schemas.algorithm import MaskSchedule, SamplingConfig, TransitionDefinition
 from tests.worker.maskgrpo.toys import PROMPTS, ToyPolicy
 from worker.maskgrpo.sampling import draw_codes, draw_noise, rollout, rollout_steps
 from worker.maskgrpo.schedule import masked_counts
@@ -30,6 +30,14 @@ def test_every_step_keeps_exactly_its_count_and_nothing_stays_masked() -> None:
         assert trajectory.is_newly_unmasked(step).sum(dim=1).tolist() == [counts[step] - counts[step + 1]] * 2
     assert trajectory.codes.min() >= 0
     assert trajectory.codes.max() < policy.codebook_size
+
+
+@pytest.mark.parametrize("schedule", list(MaskSchedule))
+def test_a_rollout_follows_the_chosen_mask_schedule(schedule: MaskSchedule) -> None:
+    sampling = SamplingConfig(num_unmasking_steps=4, mask_schedule=schedule)
+    trajectory = rollout(ToyPolicy(num_tokens=16), PROMPTS, [1, 2], sampling)
+    counts = [int(trajectory.is_masked(step)[0].sum()) for step in range(4)]
+    assert counts == list(masked_counts(16, 4, schedule)[:-1])
 
 
 def test_kept_draws_are_never_changed_and_fixed_positions_have_no_confidence() -> None:

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from backend.schemas.algorithm import TemperatureSchedule
-from worker.maskgrpo.schedule import masked_counts, temperatures
+from backend.schemas.algorithm import MaskSchedule, TemperatureSchedule
+from worker.maskgrpo.schedule import mask_ratio, masked_counts, temperatures
 
 
 def test_counts_of_a_small_picture_by_hand() -> None:
@@ -15,10 +15,31 @@ def test_counts_of_a_small_picture_by_hand() -> None:
     assert masked_counts(16, 4) == (16, 14, 11, 6, 0)
 
 
+def test_a_share_that_falls_on_a_whole_count_is_rounded_as_ever() -> None:
+    # 64 cos(pi/3) is 32 to the last bit but one: recorded runs have 31 there.
+    assert masked_counts(64, 39)[26] == 31
+
+
+def test_the_other_schedules_by_hand() -> None:
+    assert masked_counts(16, 4, MaskSchedule.LINEAR) == (16, 12, 8, 4, 0)
+    # 16 (1 - 1/16) = 15, 16 (1 - 1/4) = 12, 16 (1 - 9/16) = 7.
+    assert masked_counts(16, 4, MaskSchedule.SQUARE) == (16, 15, 12, 7, 0)
+    # sigmoid(3) = .952574, sigmoid(1.5) = .817574: (.952574 - .182426) / .905148 = .850853, 13.61 of 16; half; 2.39.
+    assert masked_counts(16, 4, MaskSchedule.SIGMOID) == (16, 13, 8, 2, 0)
+
+
+@pytest.mark.parametrize("schedule", list(MaskSchedule))
+def test_every_schedule_falls_from_all_to_nothing(schedule: MaskSchedule) -> None:
+    ratios = [mask_ratio(step, 20, schedule) for step in range(21)]
+    assert (ratios[0], ratios[-1]) == pytest.approx((1, 0))
+    assert all(before > after for before, after in itertools.pairwise(ratios))
+
+
+@pytest.mark.parametrize("schedule", list(MaskSchedule))
 @pytest.mark.parametrize("num_tokens", [1, 2, 16, 36, 64, 256, 1024])
-def test_every_step_keeps_something_and_all_tokens_are_committed(num_tokens: int) -> None:
+def test_every_step_keeps_something_and_all_tokens_are_committed(num_tokens: int, schedule: MaskSchedule) -> None:
     for num_steps in range(1, min(num_tokens, 60) + 1):
-        counts = masked_counts(num_tokens, num_steps)
+        counts = masked_counts(num_tokens, num_steps, schedule)
         assert len(counts) == num_steps + 1
         assert (counts[0], counts[-1]) == (num_tokens, 0)
         assert all(before > after for before, after in itertools.pairwise(counts))
