@@ -15,6 +15,7 @@ from backend.errors import StudioError, UnavailableError, error_class
 from backend.schemas.base import Page, Problem
 from backend.schemas.config import RunKind
 from backend.schemas.event import Event, StatusChanged
+from backend.schemas.preflight import Preflight, PreflightRequest
 from backend.schemas.run import (
     Checkpoint,
     MetricSeries,
@@ -67,6 +68,10 @@ class StudioClient:
     def preview_run(self, wanted: RunCreate) -> RunPreview:
         """Checks a configuration without running it."""
         return self._post(RunPreview, "/runs/preview", wanted)
+
+    def preflight(self, wanted: PreflightRequest) -> Preflight:
+        """What a run would need, and what to change where it does not fit."""
+        return self._post(Preflight, "/preflight", wanted)
 
     def list_runs(
         self,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from backend.cli.catalogue_commands import models, recipes
 from backend.cli.output import show_error
 from backend.cli.picture_commands import evaluate, sample
+from backend.cli.preflight_command import preflight
 from backend.cli.run_commands import run_app
 from backend.cli.studio_commands import migrate, openapi, up, version
 from backend.errors import StudioError
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (up, migrate, sample, evaluate, models, recipes, openapi, version):
+for command in (up, migrate, sample, evaluate, preflight, models, recipes, openapi, version):
     app.command()(command)
 app.add_typer(run_app, name="run")
 

@@ -31,12 +31,12 @@ class TokenizerSizes:
     @property
     def patch_size(self) -> int:
         """Pixels a side that one token stands for."""
-        return int(2 ** (len(self.decoder_multiples) - 1))
+        return 1 << (len(self.decoder_multiples) - 1)
 
     @property
     def num_parameters(self) -> int:
         """Learned numbers of encoder and decoder, and the fixed corners of the code's cube."""
-        cube = 2**self.num_bits * self.num_bits + self.num_bits
+        cube = (1 << self.num_bits) * self.num_bits + self.num_bits
         return self._num_encoder() + self._num_decoder() + cube
 
     def _num_encoder(self) -> int:

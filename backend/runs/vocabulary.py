@@ -27,7 +27,7 @@ def unread_words(config: RunConfig, runs_dir: Path) -> tuple[str, str] | None:
     """What a person should know of own prompts, and the cure; None where every word is read, or nobody can tell."""
     if not isinstance(config, TrainConfig | SampleConfig) or not config.prompts.texts:
         return None
-    tokenizer = _tokenizer_of(_folder_of(config.policy, runs_dir))
+    tokenizer = _tokenizer_of(policy_folder(config.policy, runs_dir))
     unknown_token = None if tokenizer is None else getattr(tokenizer.model, "unk_token", None)
     if tokenizer is None or not unknown_token:
         # Real Show-o's tokenizer is made of pieces down to single bytes: it reads every text.
@@ -55,7 +55,7 @@ def _known(tokenizer: Tokenizer) -> str:
     return ", ".join(words) if len(words) <= _NUM_TOLD else f"it has {len(words)}"
 
 
-def _folder_of(policy: PolicyConfig, runs_dir: Path) -> Path:
+def policy_folder(policy: PolicyConfig, runs_dir: Path) -> Path:
     """Where the policy that a configuration names would lie, whether it is there or not."""
     if policy.source == "shipped":
         return SHIPPED_POLICY

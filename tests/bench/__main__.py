@@ -10,6 +10,7 @@ BENCHMARKS = (
     "tests.bench.bench_update",
     "tests.bench.bench_middle_rollout",
     "tests.bench.bench_middle_update",
+    "tests.bench.measured_peaks",
     "tests.bench.bench_api",
 )
 

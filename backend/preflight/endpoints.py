@@ -1,0 +1,19 @@
+"""/api/v1/preflight: what a run would need, before it is launched."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from backend.catalogue import repository
+from backend.dependencies import RunsDirDep, SessionDep
+from backend.preflight import service
+from backend.schemas.preflight import Preflight, PreflightRequest
+
+router = APIRouter(tags=["preflight"])
+
+
+@router.post("/preflight")
+def preflight_run(session: SessionDep, runs_dir: RunsDirDep, wanted: PreflightRequest) -> Preflight:
+    """Memory by part, time a step, and what to change where it does not fit; nothing is run."""
+    workers = [row.to_wire() for row in repository.list_workers(session)]
+    return service.preflight(wanted, workers, runs_dir)

@@ -1,0 +1,185 @@
+"""A configuration and a device in, memory, time and advice out; sizes come from files, workers from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from backend.errors import MalformedError, NotFoundError
+from backend.preflight.advice import Change, Estimated, changes_until
+from backend.preflight.devices import (
+    devices_folder,
+    measured_device,
+    named_device,
+    read_devices,
+    unmeasured_cpu,
+)
+from backend.preflight.memory import Memory, memory_of
+from backend.preflight.plan import Plan, plan_of
+from backend.preflight.sizes import PUBLISHED, PolicySizes, read_sizes
+from backend.preflight.time import seconds_of
+from backend.runs.vocabulary import policy_folder
+from backend.schemas.base import FieldProblem
+from backend.schemas.config import PolicyConfig, PretrainConfig, TrainConfig
+from backend.schemas.preflight import (
+    MemoryMoment,
+    MemoryPart,
+    Preflight,
+    PreflightChange,
+    PreflightDevice,
+    PreflightRequest,
+)
+from backend.schemas.run import Worker
+from backend.schemas.scaling import Precision
+
+# A tenth of the device is left to what no estimate knows.
+USABLE_SHARE = 0.9
+
+WHAT: Mapping[str, str] = {
+    "process": "Python, torch and libraries; on a GPU its context",
+    "weights": "of transformer and picture tokenizer, float32",
+    "reference": "the frozen start, or the base: a second policy",
+    "optimizer": "AdamW's two moments of every trained number",
+    "average": "the weights' moving average",
+    "rewards": "weights of reward networks",
+    "gradients": "one number for every trained one",
+    "activations": "what the layers, or the decoder, hold at that moment",
+    "logits": "over the picture codes, at the positions that the step reads",
+    "rollout buffers": "trajectories and pictures of all groups",
+    "allocator": "blocks that the allocator keeps beside the tensors",
+}
+
+# Numbers of the networks, from their published checkpoints: ViT-H-14 thrice, ViT-L-14, BLIP-L.
+REWARD_PARAMETERS: Mapping[str, int] = {
+    "clip": 986_000_000,
+    "pickscore": 986_000_000,
+    "hps": 986_000_000,
+    "aesthetic": 428_000_000,
+    "image_reward": 446_000_000,
+}
+
+
+def preflight(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Path) -> Preflight:
+    """Estimates one process of the run.
+
+    Raises:
+        MalformedError: the kind is pretrain, or no device can be told.
+        NotFoundError: the policy's sizes cannot be read.
+    """
+    config = wanted.config
+    if isinstance(config, PretrainConfig):
+        raise MalformedError(
+            "preflight knows train, sample and evaluate runs: a pretrain run makes its own small model"
+        )
+    sizes = sizes_of(config.policy, runs_dir)
+    device = choose_device(wanted, workers, runs_dir)
+
+    def memory(changed: Estimated) -> Memory:
+        return memory_of(plan_of(changed, sizes), device.kind, reward_bytes_of(changed))
+
+    def needed(changed: Estimated) -> int:
+        # Processes on one CPU share its memory; each GPU has its own.
+        return memory(changed).peak_bytes * (plan_of(changed, sizes).num_processes if device.kind == "cpu" else 1)
+
+    def fits(changed: Estimated) -> bool:
+        return device.memory_bytes is None or needed(changed) <= USABLE_SHARE * device.memory_bytes
+
+    changes = changes_until(config, fits, needed)
+    told = tuple(_told(change, sizes, device, needed(change.config), fits(change.config)) for change in changes)
+    does_fit = None if device.memory_bytes is None else fits(config)
+    return _answer(config, plan_of(config, sizes), device, memory(config), does_fit, told)
+
+
+def sizes_of(policy: PolicyConfig, runs_dir: Path) -> PolicySizes:
+    """The sizes of the policy that a configuration names."""
+    if policy.source in PUBLISHED:
+        return PUBLISHED[policy.source]
+    folder = policy_folder(policy, runs_dir)
+    if not folder.is_dir():
+        known = ", ".join(PUBLISHED)
+        raise NotFoundError(
+            f"policy.source is {policy.source!r}, but there is no policy at {folder}, so its sizes are unknown: give a "
+            f"folder, run:<id>, shipped, or one of {known}"
+        )
+    return read_sizes(folder)
+
+
+def choose_device(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Path) -> PreflightDevice:
+    """The device that was asked for, else what a job measured last on a device of this kind, else the worker's CPU."""
+    is_half = wanted.config.policy.precision is Precision.BFLOAT16
+    if wanted.accelerator is not None:
+        return named_device(wanted.accelerator, wanted.memory_gib, is_half=is_half)
+    asked = wanted.config.policy.device
+    has_gpu = any(worker.device != "cpu" for worker in workers)
+    kind = ("cuda" if has_gpu else "cpu") if asked == "auto" else asked
+    measured = [device for device in read_devices(devices_folder(runs_dir)) if device.kind == kind]
+    if measured:
+        return measured_device(measured[0], wanted.memory_gib, is_half=is_half)
+    if kind == "cuda":
+        problem = FieldProblem(pointer="/accelerator", message="name the GPU")
+        raise MalformedError("no job has measured a GPU here yet: name one, such as accelerator 'RTX 4090'", (problem,))
+    own = next(iter(workers), None)
+    memory_gib = wanted.memory_gib or (own.memory_gib if own else None)
+    source = "asked for" if wanted.memory_gib else f"worker {own.name}" if own else "unknown: no worker was heard from"
+    return unmeasured_cpu(own.num_cores if own else 1, memory_gib, source)
+
+
+def reward_bytes_of(config: Estimated) -> int:
+    """Weights of the reward networks that a run loads."""
+    if not isinstance(config, TrainConfig):
+        return 0
+    total = 0
+    for reward in config.rewards:
+        is_shipped = getattr(reward, "source", "") == "shipped"
+        size = 4 if str(getattr(reward, "precision", "float32")) == "float32" else 2
+        total += 0 if is_shipped else size * REWARD_PARAMETERS.get(str(reward.name), 0)
+    return total
+
+
+def _told(change: Change, sizes: PolicySizes, device: PreflightDevice, peak: int, fits: bool) -> PreflightChange:
+    seconds = seconds_of(plan_of(change.config, sizes), device).total
+    return PreflightChange(
+        setting=change.setting, value=change.value, why=change.why, peak_bytes=peak, seconds_a_step=seconds, fits=fits
+    )
+
+
+def _answer(
+    config: Estimated,
+    plan: Plan,
+    device: PreflightDevice,
+    memory: Memory,
+    fits: bool | None,
+    changes: tuple[PreflightChange, ...],
+) -> Preflight:
+    seconds = seconds_of(plan, device)
+    at_peak = sorted(memory.by_moment[memory.peak_moment].items(), key=lambda part: -part[1])
+    return Preflight(
+        device=device,
+        parts=tuple(MemoryPart(name=name, num_bytes=size, what=WHAT[name]) for name, size in at_peak),
+        moments=tuple(
+            MemoryMoment(name=name, num_bytes=sum(parts.values())) for name, parts in memory.by_moment.items()
+        ),
+        peak_bytes=memory.peak_bytes,
+        peak_moment=memory.peak_moment,
+        fits=fits,
+        seconds_rollout=seconds.rollout,
+        seconds_update=seconds.update,
+        seconds_a_step=seconds.total,
+        seconds_in_all=seconds.total * plan.num_steps,
+        num_steps=plan.num_steps,
+        changes=changes,
+        notes=tuple(_notes(config, plan, fits, changes)),
+    )
+
+
+def _notes(config: Estimated, plan: Plan, fits: bool | None, changes: tuple[PreflightChange, ...]) -> list[str]:
+    notes = ["Time is that of rollout and update; rewards, probes, pictures and checkpoints come on top."]
+    if plan.num_processes > 1:
+        notes.append(
+            f"Figures are of each of {plan.num_processes} processes; their exchange of gradients is not in them."
+        )
+    if reward_bytes_of(config):
+        notes.append("Reward networks are counted as the published checkpoints of their names.")
+    if fits is False and not (changes and changes[-1].fits):
+        notes.append("No setting is left that makes it fit: take a larger device or a smaller policy.")
+    return notes
