@@ -61,6 +61,7 @@ def scenarios(processes: Processes) -> dict[str, Any]:
     few = config_of(
         rollout={"num_prompts": 1, "group_size": 2}, grpo={"step_selection": "first", "num_selected_steps": 1}
     )
+    forward = config_of(grpo={"objective": "forward_process", "num_epochs": 2})
     weights = nn.Parameter(torch.full((2,), float(processes.rank)))
     weights.grad = torch.tensor([1.0, 2.0]) * (processes.rank + 1)
     untouched, only_here = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
@@ -70,6 +71,7 @@ def scenarios(processes: Processes) -> dict[str, Any]:
     found: dict[str, Any] = {
         "whole": trained(processes, config_of()),
         "fewer rollouts than processes": trained(processes, few),
+        "forward process": trained(processes, forward),
         "sums": (weights.grad, untouched.grad, only_here.grad),
         "told": processes.told(f"word of {processes.rank}"),
         "gathered": processes.gathered([processes.rank, "x"]),
@@ -149,6 +151,12 @@ def test_a_process_without_work_changes_nothing(found: list[dict[str, Any]]) -> 
         run = each["fewer rollouts than processes"]
         assert run["groups"] == alone["groups"]
         torch.testing.assert_close(parameters(run), parameters(alone), rtol=0, atol=1e-12)
+
+
+def test_the_forward_process_loss_is_shared_as_well(found: list[dict[str, Any]]) -> None:
+    alone = trained(ALONE, config_of(grpo={"objective": "forward_process", "num_epochs": 2}))
+    for each in found:
+        torch.testing.assert_close(parameters(each["forward process"]), parameters(alone), rtol=0, atol=1e-12)
 
 
 def test_gradients_are_summed_and_who_has_none_anywhere_keeps_none(found: list[dict[str, Any]]) -> None:
