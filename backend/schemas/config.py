@@ -127,7 +127,7 @@ class PolicyConfig(Section):
         min_length=1,
         max_length=1000,
         title="Policy",
-        description="shipped, a local folder, run:<id>, or run:<id>@<step>.",
+        description="shipped, a folder, a hub name as showlab/show-o-512x512, run:<id>, or run:<id>@<step>.",
     )
     num_threads: int = Field(0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores.")
     device: Literal["auto", "cpu", "cuda"] = Field(
