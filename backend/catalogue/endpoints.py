@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from backend.catalogue import repository, service
-from backend.catalogue.recipes import get_recipe as find_recipe
-from backend.catalogue.recipes import load_recipes
 from backend.dependencies import After, Limit, RunsDirDep, SessionDep, SettingsDep, decode_cursor, sessions_of
+from backend.recipes.loading import get_recipe as find_recipe
+from backend.recipes.loading import load_recipes
 from backend.runs import repository as runs
 from backend.schemas.base import Page
 from backend.schemas.config import run_config_adapter

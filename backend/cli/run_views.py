@@ -37,6 +37,16 @@ def line_of(run: Run) -> str:
     return f"{run.id}  {escape(run.name)}  {status_text(run.status)}  step {progress_text(run)}{remark}"
 
 
+def origin_text(run: Run) -> str:
+    """Which recipe a run is based on, and what of it was changed."""
+    if run.recipe_changes is None:
+        return f"based on {run.recipe}, which is no longer shipped"
+    if not run.recipe_changes:
+        return f"recipe {run.recipe}, unchanged"
+    number = len(run.recipe_changes)
+    return f"based on {run.recipe}, {number} setting{'s' * (number > 1)} changed: {', '.join(run.recipe_changes)}"
+
+
 def print_runs(runs: Sequence[Run]) -> None:
     """A table of runs; an id's last eight characters are enough for every command, and what the pages show."""
     rows = [
@@ -61,6 +71,8 @@ def print_run(run: Run) -> None:
     console.print(line_of(run))
     console.print(f"  kind {run.kind.value}, attempt {run.attempt}, created {age_text(run.created_at)}", end="")
     console.print(f", {duration_text(run.eta_seconds)} to go" if run.eta_seconds is not None else "")
+    if run.recipe:
+        console.print(f"  {escape(origin_text(run))}")
     if run.error:
         console.print(f"  [red]error[/]: {escape(run.error)}")
     if run.latest_metrics:

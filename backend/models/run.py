@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from backend.db import Row
+from backend.recipes.loading import changed_settings
 from backend.schemas.config import RunKind, run_config_adapter
 from backend.schemas.run import RequestFlags, Run, RunStatus
 
@@ -91,15 +92,17 @@ class RunRow(Row):
 
     def to_wire(self) -> Run:
         """The run as everyone sees it."""
+        # A field that a newer version no longer has must not hide the runs of an older one.
+        config = run_config_adapter.validate_python(self.config, extra="ignore")
         return Run(
             id=self.id,
             kind=RunKind(self.kind),
             name=self.name,
             status=self.run_status,
             flags=self.flags,
-            # A field that a newer version no longer has must not hide the runs of an older one.
-            config=run_config_adapter.validate_python(self.config, extra="ignore"),
+            config=config,
             recipe=self.recipe,
+            recipe_changes=changed_settings(self.recipe, config),
             tags=tuple(self.tags),
             parent_run_id=self.parent_run_id,
             attempt=self.attempt,

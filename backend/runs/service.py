@@ -13,6 +13,7 @@ from backend import queue
 from backend.db import after_commit
 from backend.errors import MalformedError, OutdatedError
 from backend.models import RunRow
+from backend.recipes.loading import changed_settings, load_recipes
 from backend.runs import repository
 from backend.runs.vocabulary import unread_words
 from backend.schemas.base import FieldProblem
@@ -25,11 +26,12 @@ def create_run(session: Session, runs_dir: Path, wanted: RunCreate) -> Run:
     """Queues a run; its message leaves after the commit. What it should be warned of is among its first events."""
     if wanted.parent_run_id is not None:
         repository.get_run(session, run_id=wanted.parent_run_id)
+    _refuse_foreign_recipe(wanted)
     row = repository.create_run(
         session,
         config=wanted.config,
         kind=wanted.config.kind,
-        name=wanted.config.name or wanted.recipe or f"{wanted.config.kind} run",
+        name=wanted.config.name or _name_after(wanted),
         recipe=wanted.recipe,
         tags=_distinct(wanted.tags),
         parent_run_id=wanted.parent_run_id,
@@ -49,7 +51,8 @@ def clone_run(session: Session, runs_dir: Path, run_id: UUID, changes: RunClone)
         runs_dir,
         RunCreate(
             config=config.model_copy(update={"name": name}),
-            recipe=parent.recipe,
+            # A recipe that is no longer shipped, or one of another kind, says nothing of the new configuration.
+            recipe=None if changed_settings(parent.recipe, config) is None else parent.recipe,
             tags=parent.tags if changes.tags is None else changes.tags,
             parent_run_id=run_id,
         ),
@@ -112,6 +115,27 @@ def _nudge(run_id: UUID) -> Callable[[Session], None]:
             repository.mark_sent(session, run_id=run_id)
 
     return send
+
+
+def _refuse_foreign_recipe(wanted: RunCreate) -> None:
+    """Refuses a label that cannot be true.
+
+    Raises:
+        MalformedError: when there is no such recipe, or it is of another kind than the configuration.
+    """
+    if wanted.recipe is None or changed_settings(wanted.recipe, wanted.config) is not None:
+        return
+    kind = wanted.config.kind
+    names = ", ".join(recipe.name for recipe in load_recipes() if recipe.config.kind == kind)
+    message = f"there is no {kind} recipe {wanted.recipe!r}: leave `recipe` out, or name one of {names or 'none'}"
+    raise MalformedError(message, (FieldProblem(pointer="/recipe", message=message),))
+
+
+def _name_after(wanted: RunCreate) -> str:
+    """A name for a run that was given none."""
+    if wanted.recipe is None:
+        return f"{wanted.config.kind} run"
+    return f"{wanted.recipe}, changed" if changed_settings(wanted.recipe, wanted.config) else wanted.recipe
 
 
 def _alarms(config: RunConfig, runs_dir: Path) -> list[Alarm]:

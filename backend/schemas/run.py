@@ -35,7 +35,11 @@ class RunCreate(WireModel):
     """What launches a run."""
 
     config: RunConfig
-    recipe: str | None = Field(None, max_length=120, description="The recipe the form started from")
+    recipe: str | None = Field(
+        None,
+        max_length=120,
+        description="The recipe the configuration is based on; what differs from it is told by the run",
+    )
     tags: tuple[Tag, ...] = Field((), max_length=20)
     parent_run_id: UUID | None = Field(None, description="The run this one was cloned from")
 
@@ -81,7 +85,11 @@ class Run(WireModel):
     status: RunStatus
     flags: RequestFlags
     config: RunConfig
-    recipe: str | None
+    recipe: str | None = Field(description="The recipe that the configuration is based on")
+    recipe_changes: tuple[str, ...] | None = Field(
+        None,
+        description="Settings, by path, that differ from that recipe as it is shipped now; null where it is not",
+    )
     tags: tuple[str, ...]
     parent_run_id: UUID | None
     attempt: int = Field(description="The fencing token: grows by one with every claim")

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.app import create_app
 from backend.catalogue import repository
-from backend.catalogue.recipes import load_recipe, load_recipes
 from backend.catalogue.weights import count_parameters
 from backend.db import transaction
 from backend.models import RunRow, WorkerRow
+from backend.recipes.loading import load_recipe, load_recipes
 from backend.runs import repository as runs
 from backend.runs.preview import to_yaml
 from backend.samples import repository as samples

@@ -49,6 +49,47 @@ def test_a_created_run_is_queued_and_its_message_is_sent(api: TestClient, broker
     assert api.get(response.headers["location"]).json() == run
 
 
+def of_recipe(api: TestClient, **changes: Any) -> dict[str, Any]:
+    config: dict[str, Any] = api.get("/api/v1/recipes/tiny-shapes").json()["config"]
+    return {"config": config | changes, "recipe": "tiny-shapes"}
+
+
+def test_a_run_says_which_settings_differ_from_its_recipe(api: TestClient) -> None:
+    same = api.post(RUNS, json=of_recipe(api)).json()
+    assert (same["recipe"], same["recipe_changes"], same["name"]) == ("tiny-shapes", [], "Tiny shapes")
+    named = api.post(RUNS, json=of_recipe(api, name="mine")).json()
+    assert named["recipe_changes"] == [], "a name changes nothing"
+    wanted = of_recipe(api, seed=8, rollout={"num_prompts": 18, "group_size": 4}, rewards=[{"name": "dense"}], name="")
+    changed = api.post(RUNS, json=wanted).json()
+    assert changed["recipe_changes"] == ["seed", "rewards", "rollout.group_size"]
+    assert changed["name"] == "tiny-shapes, changed"
+    assert api.get(f"{RUNS}/{changed['id']}").json() == changed
+    assert [run["recipe_changes"] for run in api.get(RUNS).json()["data"]] == [changed["recipe_changes"], [], []]
+    assert api.post(RUNS, json=TRAIN).json()["recipe_changes"] is None
+
+
+def test_a_label_that_cannot_be_true_is_refused(api: TestClient) -> None:
+    unknown = problem(api.post(RUNS, json=TRAIN | {"recipe": "r"}), 422, "malformed")
+    assert unknown["errors"][0]["pointer"] == "/recipe"
+    assert "there is no train recipe 'r': leave `recipe` out, or name one of " in unknown["detail"]
+    other = problem(api.post(RUNS, json=TRAIN | {"recipe": "pictures"}), 422, "malformed")
+    assert "there is no train recipe 'pictures'" in other["detail"]
+    assert api.get(RUNS).json()["data"] == []
+
+
+def test_a_clone_keeps_only_a_recipe_that_is_one_of_its_kind(api: TestClient, sessions: sessionmaker[Session]) -> None:
+    parent = api.post(RUNS, json=of_recipe(api)).json()
+    clone = api.post(f"{RUNS}/{parent['id']}/clone", json={"config": parent["config"] | {"num_steps": 9}}).json()
+    assert (clone["recipe"], clone["recipe_changes"]) == ("tiny-shapes", ["num_steps"])
+    other = api.post(f"{RUNS}/{parent['id']}/clone", json={"config": {"kind": "sample"}}).json()
+    assert (other["kind"], other["recipe"]) == ("sample", None)
+    with transaction(sessions) as session:
+        session.execute(text("UPDATE run SET recipe = 'gone' WHERE id = :id"), {"id": parent["id"]})
+    old = api.get(f"{RUNS}/{parent['id']}").json()
+    assert (old["recipe"], old["recipe_changes"]) == ("gone", None)
+    assert api.post(f"{RUNS}/{parent['id']}/clone").json()["recipe"] is None
+
+
 def test_the_row_is_committed_before_the_message_leaves(
     api: TestClient, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:

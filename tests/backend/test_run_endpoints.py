@@ -185,7 +185,7 @@ def test_every_verb_leaves_a_finished_run_as_it_is(
 
 
 def test_a_clone_has_its_parents_configuration_but_for_what_is_changed(api: TestClient) -> None:
-    parent = api.post(RUNS, json=TRAIN | {"tags": ["t"], "recipe": "r"}).json()
+    parent = api.post(RUNS, json=TRAIN | {"tags": ["t"], "recipe": "tiny-shapes"}).json()
     response = api.post(f"{RUNS}/{parent['id']}/clone")
     assert response.status_code == 201
     clone = response.json()

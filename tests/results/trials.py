@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.catalogue.recipes import get_recipe
+from backend.recipes.loading import get_recipe
 from backend.schemas.config import TrainConfig
 
 

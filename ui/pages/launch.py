@@ -124,7 +124,8 @@ def _recipe_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
 def _origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, str]) -> Origin:
     if "clone" in query:
         run = client.get_run(query["clone"])
-        return Origin(f"run {run.name or run.id}", run.config, run.recipe, str(run.id))
+        recipe = None if run.recipe_changes is None else run.recipe
+        return Origin(f"run {run.name or run.id}", run.config, recipe, str(run.id))
     by_name = {recipe.name: recipe for recipe in recipes}
     chosen = by_name.get(query.get("recipe", DEFAULT_RECIPE)) or next(iter(recipes), None)
     if chosen is None:

@@ -4,7 +4,7 @@ import { Points } from "./chart.js";
 import { empty, failure, h, identifier, query, show, status, titled, toast, when } from "./dom.js";
 import { duration } from "./format.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
-import { TERMINAL, cloneButton, fetchRun, progress, runName, verbButtons } from "./runs_shared.js";
+import { TERMINAL, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
 import { chartsFor } from "./run_charts.js";
 import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "./run_panels.js";
 
@@ -216,7 +216,7 @@ function headerOf(run, live, after) {
           " / ",
           run.kind,
           " / ",
-          run.recipe ?? "own configuration",
+          origin(run),
         ),
         h("h1", { style: "overflow-wrap:anywhere" }, runName(run)),
       ),

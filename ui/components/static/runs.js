@@ -202,7 +202,7 @@ function bulk(state, load) {
 }
 
 function exportCSV(state) {
-  const columns = ["id", "name", "kind", "status", "step", "num_steps", "recipe", "created_at", "finished_at"];
+  const columns = ["id", "name", "kind", "status", "step", "num_steps", "recipe", "recipe_changes", "created_at", "finished_at"];
   const metrics = [...new Set(state.runs.flatMap((run) => Object.keys(run.latest_metrics)))].sort();
   const cell = (value) =>
     value === null || value === undefined

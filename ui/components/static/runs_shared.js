@@ -1,11 +1,21 @@
 // What several pages say about a run: its name, its progress, the reward it is known by, what may be asked of it.
 import { action, h, toast } from "./dom.js";
 import { get, verb } from "./api.js";
+import { plural } from "./format.js";
 
 export const TERMINAL = ["succeeded", "failed", "cancelled"];
 
 export function runName(run) {
-  return run.name || run.recipe || `${run.kind} ${run.id.slice(-8)}`;
+  return run.name || `${run.kind} ${run.id.slice(-8)}`;
+}
+
+/** Which recipe a run is based on, and how much of it was changed; what exactly, on hover. */
+export function origin(run) {
+  if (!run.recipe) return h("span", {}, "own configuration");
+  if (run.recipe_changes === null) return h("span", {}, `based on ${run.recipe}, which is no longer shipped`);
+  if (!run.recipe_changes.length) return h("span", {}, `recipe ${run.recipe}`);
+  const words = `based on ${run.recipe}, ${plural(run.recipe_changes.length, "setting")} changed`;
+  return h("span", { title: run.recipe_changes.join("\n") }, words);
 }
 
 /** The one reward a sparkline shows. */

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from backend.errors import NotFoundError
-from backend.schemas.config import run_config_adapter
+from backend.schemas.config import BaseRunConfig, run_config_adapter
 from backend.schemas.run import Recipe
 
-RECIPES_DIR = Path(__file__).resolve().parent.parent / "recipes"
+RECIPES_DIR = Path(__file__).resolve().parent
 
 _KEYS = ("title", "description", "cost", "expected", "command")
 _KEY_LINE = re.compile(rf"# ({'|'.join(_KEYS)}): (.*)")
@@ -55,6 +56,27 @@ def get_recipe(name: str, folder: Path = RECIPES_DIR) -> Recipe:
             return recipe
     names = ", ".join(recipe.name for recipe in load_recipes(folder))
     raise NotFoundError(f"there is no recipe {name!r}: there are {names or 'none'}")
+
+
+def changed_settings(name: str | None, config: BaseRunConfig) -> tuple[str, ...] | None:
+    """The settings, by path, in which a configuration differs from a recipe as it is shipped now; its name is none.
+
+    None where there is no such recipe of the configuration's kind.
+    """
+    recipe = next((recipe for recipe in load_recipes() if recipe.name == name), None)
+    if recipe is None or type(recipe.config) is not type(config):
+        return None
+    paths = _differences(recipe.config.model_dump(mode="json"), config.model_dump(mode="json"))
+    return tuple(path for path in paths if path != "name")
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in dict.fromkeys([*before, *after]):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}"
 
 
 def _header_of(text: str) -> dict[str, str]:
