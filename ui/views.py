@@ -31,6 +31,8 @@ def arithmetic(config: BaseModel) -> list[tuple[str, str]]:
         case EvaluateConfig():
             line = _product("Pictures", config.num_prompts, "captions", config.samples_per_prompt, "seeds")
             return [line, ("Policies", "2, on the same captions and seeds" if config.base else "1")]
+        case PretrainConfig(clip=clip) if clip is not None:
+            return [_product("Captions", clip.num_steps, "steps", clip.batch_size, "a batch, each with two pictures")]
         case PretrainConfig():
             tokenizer, transformer = config.tokenizer, config.transformer
             return [

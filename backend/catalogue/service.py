@@ -78,7 +78,9 @@ def check_readiness(sessions: sessionmaker[Session], data_dir: Path) -> Readines
 
 
 def _has_policy(run: RunRow, checkpoint: CheckpointRow) -> bool:
-    """False while a pretrain run is in its first stage: there is only a tokenizer then."""
+    """False while a pretrain run is in its first stage, when there is only a tokenizer, and where it makes a CLIP."""
+    if run.kind == RunKind.PRETRAIN and run.config.get("clip"):
+        return False
     return run.kind != RunKind.PRETRAIN or checkpoint.step > int(run.config["tokenizer"]["num_steps"])
 
 

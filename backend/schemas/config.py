@@ -19,7 +19,7 @@ from backend.schemas.algorithm import (
     StepSelection,
 )
 from backend.schemas.base import Section, unit
-from backend.schemas.pretraining import TokenizerStageConfig, TransformerStageConfig
+from backend.schemas.pretraining import ClipStageConfig, TokenizerStageConfig, TransformerStageConfig
 from backend.schemas.reward import RewardConfig, RewardName
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
@@ -200,7 +200,7 @@ class TrainConfig(BaseRunConfig):
 
 
 class PretrainConfig(BaseRunConfig):
-    """Makes a tiny Show-o from nothing: first its tokenizer, then its transformer."""
+    """Makes a tiny Show-o from nothing, first its tokenizer, then its transformer; or a tiny CLIP, to be a reward."""
 
     kind: Literal[RunKind.PRETRAIN] = RunKind.PRETRAIN
     tokenizer: TokenizerStageConfig = Field(default_factory=TokenizerStageConfig, title="Tokenizer stage")
@@ -209,6 +209,18 @@ class PretrainConfig(BaseRunConfig):
         default_factory=lambda: CheckpointConfig(every_num_steps=100), title="Checkpoints"
     )
     evaluation_sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling in evaluation")
+    clip: ClipStageConfig | None = Field(
+        None, title="CLIP instead", description="Make a tiny CLIP instead of a Show-o, and rank the policy's pictures."
+    )
+
+    @model_validator(mode="after")
+    def _one_thing_is_made(self) -> Self:
+        stages = (self.tokenizer, self.transformer)
+        if self.clip is not None and stages != (TokenizerStageConfig(), TransformerStageConfig()):
+            raise ValueError(
+                "clip is set, so tokenizer and transformer have no effect: leave them as they are, or unset clip"
+            )
+        return self
 
 
 class SampleConfig(BaseRunConfig):

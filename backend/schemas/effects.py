@@ -21,7 +21,7 @@ def settings_without_effect(config: RunConfig) -> Iterator[str]:
     default = SampleConfig.model_fields["num_prompts"].default
     if isinstance(config, SampleConfig) and config.prompts.texts and config.num_prompts != default:
         yield "num_prompts has no effect beside prompts.texts: all of the own prompts are used."
-    if isinstance(config, PretrainConfig):
+    if isinstance(config, PretrainConfig) and config.clip is None:
         yield from _of_pretraining(config.policy)
     for name, sampling in samplings_of(config).items():
         yield from _of_sampling(name, sampling)

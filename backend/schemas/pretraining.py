@@ -76,3 +76,34 @@ class TransformerStageConfig(Section):
     prompt_dropout: float = Field(
         0.1, ge=0, le=1, title="Prompt dropout", description="Share of empty prompts, for guidance."
     )
+
+
+class ClipStageConfig(Section):
+    """A tiny CLIP, trained to tell a caption's picture from nearly right ones."""
+
+    num_steps: int = Field(
+        1000,
+        ge=1,
+        le=1_000_000,
+        title="Steps",
+        description="Optimizer steps.",
+        json_schema_extra=unit("steps"),
+    )
+    batch_size: int = Field(
+        24, ge=2, le=4096, title="Batch", description="Captions a step, each with a right and a nearly right picture."
+    )
+    num_hard_captions: int = Field(
+        3, ge=0, le=16, title="Hard captions", description="Nearly right captions a picture, beside the batch's others."
+    )
+    width: int = Field(128, ge=32, le=1024, title="Width", description="Hidden size of both towers.")
+    embed_size: int = Field(128, ge=8, le=1024, title="Embedding", description="Size of the shared embedding.")
+    num_layers: int = Field(4, ge=1, le=24, title="Picture layers", description="Blocks of the picture tower.")
+    num_text_layers: int = Field(3, ge=1, le=24, title="Text layers", description="Blocks of the text tower.")
+    muon_learning_rate: float = Field(4e-3, gt=0, le=1, title="Muon rate", description="Rate of the blocks' matrices.")
+    learning_rate: float = Field(1.5e-3, gt=0, le=1, title="AdamW rate", description="Rate of all the rest.")
+    num_warmup_steps: int = Field(
+        50, ge=0, le=100_000, title="Warm-up", description="Linear warm-up.", json_schema_extra=unit("steps")
+    )
+    decay_fraction: float = Field(
+        0.6, ge=0, le=1, title="Decay", description="Last share of the steps, in which the rate falls."
+    )

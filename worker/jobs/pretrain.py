@@ -19,6 +19,7 @@ from worker.jobs.checkpoints import Checkpoint, newest_whole, prune, save_checkp
 from worker.jobs.heldout import heldout_seeds, measure, score
 from worker.jobs.pictures import Place, WrittenPictures, write_pictures
 from worker.jobs.policies import export_policy, prepare_torch
+from worker.jobs.pretrain_clip import pretrain_clip_job
 from worker.jobs.probe import sample_now
 from worker.jobs.prompts import heldout_captions
 from worker.jobs.protocol import Job, JobPart, outcome_of
@@ -42,8 +43,10 @@ _BATCH = 60
 
 
 def pretrain_job(config: PretrainConfig, folder: RunFolder) -> Job:
-    """Trains both stages from the newest whole checkpoint, or from nothing, and exports the policy."""
+    """Trains both stages, or a CLIP where that is set, from the newest whole checkpoint or from nothing."""
     prepare_torch(config.policy)
+    if config.clip is not None:
+        return (yield from pretrain_clip_job(config, config.clip, folder))
     pretraining = Pretraining(config, folder)
     flags = yield from pretraining.begin()
     for step in pretraining.steps():
