@@ -32,7 +32,7 @@ from backend.schemas.run import (
     Version,
     Worker,
 )
-from backend.schemas.sample import Group, GroupStep, Sample, Trajectory
+from backend.schemas.sample import Group, GroupStep, Sample, SampleFrames, Trajectory
 
 Wire = TypeVar("Wire", bound=BaseModel)
 RunID = UUID | str
@@ -172,8 +172,16 @@ class StudioClient:
         """A sample's unmasking steps."""
         return self._get(Trajectory, f"/samples/{sample_id}/trajectory")
 
+    def request_frames(self, sample_id: RunID) -> SampleFrames:
+        """Has each unmasking step decoded; asking again changes nothing."""
+        return self._post(SampleFrames, f"/samples/{sample_id}/frames")
+
+    def get_frames(self, sample_id: RunID) -> SampleFrames:
+        """Where the decoding stands."""
+        return self._get(SampleFrames, f"/samples/{sample_id}/frames")
+
     def get_frame(self, sample_id: RunID, step: int) -> bytes:
-        """The picture decoded after an unmasking step, as PNG."""
+        """The picture after an unmasking step, as PNG."""
         return self._send("GET", f"/samples/{sample_id}/frames/{step}").content
 
     def get_replay(

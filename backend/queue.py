@@ -1,4 +1,7 @@
-"""The one Celery app, and the nudge it carries: a run's id, by task name. The run's row stays the truth."""
+"""The one Celery app, its two queues, and the nudges they carry: an id, by task name. The rows stay the truth.
+
+Runs take minutes to days, so what a person waits for has a queue and a worker of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from kombu.exceptions import OperationalError
 from backend.settings import Settings, get_settings
 
 EXECUTE_RUN = "worker.tasks.execute_run"
-QUEUE = "runs"
+DECODE_FRAMES = "worker.interactive.decode_frames"
+RUN_QUEUE = "runs"
+INTERACTIVE_QUEUE = "interactive"
 DEFAULT_BROKER = "redis://127.0.0.1:6379/0"
 
 log = logging.getLogger(__name__)
@@ -26,7 +31,7 @@ def build_celery(broker_url: str) -> Celery:
     app = Celery("unmask")
     app.conf.update(
         broker_url=broker_url,
-        task_default_queue=QUEUE,
+        task_default_queue=RUN_QUEUE,
         task_ignore_result=True,
         # A message is acknowledged before the run is executed: a lost run is found by its lease, not by redelivery.
         task_acks_late=False,
@@ -47,9 +52,18 @@ celery_app = build_celery(_broker_url(get_settings()))
 
 def send(run_id: UUID) -> bool:
     """Sends the nudge; False when the broker does not answer: the run stays queued and the next tick sends it again."""
+    return _send(EXECUTE_RUN, run_id, RUN_QUEUE)
+
+
+def send_interactive(task: str, subject: UUID) -> bool:
+    """Sends a nudge for something that a person waits for; False when the broker does not answer."""
+    return _send(task, subject, INTERACTIVE_QUEUE)
+
+
+def _send(task: str, subject: UUID, queue: str) -> bool:
     try:
-        celery_app.send_task(EXECUTE_RUN, args=[str(run_id)], retry=False, ignore_result=True)
+        celery_app.send_task(task, args=[str(subject)], queue=queue, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
-        log.warning("the broker does not answer, run %s waits for the next tick: %s", run_id, error)
+        log.warning("the broker does not answer, %s of %s waits for the next tick: %s", task, subject, error)
         return False
     return True

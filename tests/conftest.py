@@ -84,18 +84,19 @@ def settings(postgres_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """Has messages go to kombu's in-process broker; gives what reads the ids of the runs that were sent."""
+def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Has messages go to kombu's in-process broker; gives what reads the ids that were sent, of runs or by queue."""
     app = queue.build_celery("memory://")
     monkeypatch.setattr(queue, "celery_app", app)
     with app.connection_for_write() as connection:
-        connection.default_channel.queue_declare(queue.QUEUE)
-        connection.default_channel.queue_purge(queue.QUEUE)
+        for name in (queue.RUN_QUEUE, queue.INTERACTIVE_QUEUE):
+            connection.default_channel.queue_declare(name)
+            connection.default_channel.queue_purge(name)
 
-    def read() -> list[str]:
+    def read(name: str = queue.RUN_QUEUE) -> list[str]:
         found = []
         with app.connection_for_read() as connection:
-            while (message := connection.default_channel.basic_get(queue.QUEUE, no_ack=True)) is not None:
+            while (message := connection.default_channel.basic_get(name, no_ack=True)) is not None:
                 found.append(message.decode()[0][0])
         return found
 

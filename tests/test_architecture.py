@@ -122,6 +122,7 @@ def test_imports_keep_their_contracts() -> None:
         ("backend.app", "torch transformers gradio"),
         ("backend.cli", "torch transformers gradio sqlalchemy celery fastapi"),
         ("worker.tasks", "torch transformers gradio"),
+        ("worker.interactive", "torch transformers gradio"),
         pytest.param(
             "worker.maskgrpo.trainer worker.showo.policy worker.rewards.build",
             "sqlalchemy celery fastapi httpx gradio",

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from backend.embedded.studio import WORKER_COMMAND, web_command
+from backend import queue
+from backend.embedded.studio import INTERACTIVE_COMMAND, WORKER_COMMAND, web_command
 from backend.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
-OURS = ("migrate", "web", "worker", "worker-gpu")
+OURS = ("migrate", "web", "worker", "interactive", "worker-gpu")
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)([^}]*)\}")
 
 
@@ -45,7 +46,7 @@ def test_the_example_environment_names_every_variable_and_no_secret() -> None:
     assert [name for name, value in example.items() if "PASSWORD" in name and value] == []
 
 
-@pytest.mark.parametrize("name", ["postgres", "valkey", "web", "worker", "worker-gpu"])
+@pytest.mark.parametrize("name", ["postgres", "valkey", "web", "worker", "interactive", "worker-gpu"])
 def test_every_lasting_service_has_a_health_check_and_is_restarted(name: str) -> None:
     service = SERVICES[name]
     assert service["healthcheck"]["test"]
@@ -56,7 +57,7 @@ def test_every_lasting_service_has_a_health_check_and_is_restarted(name: str) ->
 def test_services_start_once_what_they_need_is_healthy() -> None:
     healthy, done = {"condition": "service_healthy"}, {"condition": "service_completed_successfully"}
     assert SERVICES["migrate"]["depends_on"] == {"postgres": healthy}
-    for name in ("web", "worker", "worker-gpu"):
+    for name in ("web", "worker", "interactive", "worker-gpu"):
         assert SERVICES[name]["depends_on"] == {"postgres": healthy, "valkey": healthy, "migrate": done}
     assert SERVICES["migrate"]["restart"] == "no"
 
@@ -80,18 +81,21 @@ def test_one_image_serves_all_of_our_services_without_privileges() -> None:
 
 def test_the_services_run_the_very_commands_that_unmask_up_runs() -> None:
     assert tuple(SERVICES["worker"]["command"]) == WORKER_COMMAND[WORKER_COMMAND.index("-m") + 1 :]
+    assert tuple(SERVICES["interactive"]["command"]) == INTERACTIVE_COMMAND[INTERACTIVE_COMMAND.index("-m") + 1 :]
+    assert INTERACTIVE_COMMAND[INTERACTIVE_COMMAND.index("--queues") + 1] == queue.INTERACTIVE_QUEUE
     web = web_command("0.0.0.0", 7860)
     assert tuple(SERVICES["web"]["command"]) == web[web.index("-m") + 1 :]
     assert SERVICES["worker-gpu"]["command"] == SERVICES["worker"]["command"]
 
 
-@pytest.mark.parametrize("name", ["migrate", "web", "worker"])
+@pytest.mark.parametrize("name", ["migrate", "web", "worker", "interactive"])
 def test_every_command_is_installed_and_knows_its_options(name: str) -> None:
     program, *words = SERVICES[name]["command"]
     executable = shutil.which(program, path=str(Path(sys.executable).parent))
     assert executable is not None
-    helps = {"migrate": ["migrate"], "web": [], "worker": ["--app", "backend.queue:celery_app", "worker"]}
-    known = "".join(help_of(executable, *words_before) for words_before in ([], helps[name]))
+    helps = {"migrate": ["migrate"], "web": []}
+    of_celery = ["--app", "backend.queue:celery_app", "worker"]
+    known = "".join(help_of(executable, *words_before) for words_before in ([], helps.get(name, of_celery)))
     assert [word for word in words if word.startswith("--") and word not in known] == []
 
 

@@ -6,23 +6,20 @@ Celery carries run ids only, in a pool of threads: the jobs are processes of the
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import threading
 from functools import cache
 from uuid import UUID
 
-import psutil
 import structlog
-from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend import queue
-from backend.catalogue import repository as catalogue
-from backend.db import build_engine, build_sessions, database_url, transaction
-from backend.logs import configure_logging
+from backend.db import transaction
 from backend.runs import repository as runs
 from backend.settings import get_settings
+from worker import presence
 from worker.heartbeat import DATABASE_IS_AWAY
 from worker.runner import Runner
 
@@ -33,13 +30,8 @@ _is_stopping = threading.Event()
 
 
 @cache
-def _sessions() -> sessionmaker[Session]:
-    return build_sessions(build_engine(database_url(get_settings()), pool_size=4))
-
-
-@cache
 def _runner() -> Runner:
-    return Runner(_sessions(), get_settings(), WORKER_NAME)
+    return Runner(presence.sessions(), get_settings(), WORKER_NAME)
 
 
 @queue.celery_app.task(name=queue.EXECUTE_RUN)  # type: ignore[untyped-decorator]
@@ -49,7 +41,7 @@ def execute_run(run_id: str) -> None:
     try:
         _runner().execute(UUID(run_id))
         if not _is_stopping.is_set():
-            requeue_lost_runs(_sessions())
+            requeue_lost_runs(presence.sessions())
     except DATABASE_IS_AWAY as error:
         _log.warning("the database is away, the run waits", run_id=run_id, error=str(error))
 
@@ -69,12 +61,6 @@ def requeue_lost_runs(sessions: sessionmaker[Session], *, is_idle: bool = True) 
             runs.mark_sent(session, run_id=run_id)
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
-def log_in_our_format(**_: object) -> None:
-    """Takes the place of Celery's own logging."""
-    configure_logging(get_settings().log_format)
-
-
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def start_watch(**_: object) -> None:
     """Begins to watch once the worker takes messages."""
@@ -91,11 +77,7 @@ def let_go(**_: object) -> None:
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def say_goodbye(**_: object) -> None:
     """Takes the worker off the list."""
-    try:
-        with transaction(_sessions()) as session:
-            catalogue.forget_worker(session, name=WORKER_NAME)
-    except DATABASE_IS_AWAY as error:
-        _log.warning("the database is away, the worker leaves without a word", error=str(error))
+    presence.say_goodbye(presence.sessions(), name=WORKER_NAME)
 
 
 def _watch() -> None:
@@ -104,23 +86,12 @@ def _watch() -> None:
     is_first, waited = True, 0.0
     while not _is_stopping.is_set():
         try:
-            _tell_where_we_are(_sessions())
+            run_id = _runner().run_id
+            presence.tell_where_we_are(presence.sessions(), name=WORKER_NAME, queue=queue.RUN_QUEUE, run_id=run_id)
             if is_first or waited >= settings.requeue_seconds:
-                requeue_lost_runs(_sessions(), is_idle=_runner().run_id is None)
+                requeue_lost_runs(presence.sessions(), is_idle=run_id is None)
                 is_first, waited = False, 0.0
         except DATABASE_IS_AWAY as error:
             _log.warning("the database is away", error=str(error))
         waited += pause
         _is_stopping.wait(pause)
-
-
-def _tell_where_we_are(sessions: sessionmaker[Session]) -> None:
-    with transaction(sessions) as session:
-        catalogue.hear_from_worker(
-            session,
-            name=WORKER_NAME,
-            run_id=_runner().run_id,
-            device="cuda" if shutil.which("nvidia-smi") else "cpu",
-            num_cores=len(os.sched_getaffinity(0)),
-            memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
-        )

@@ -29,10 +29,20 @@ Show = Callable[[str, str], None]
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-P")
 MIGRATE_COMMAND = (*PYTHON, "-m", "backend.cli", "migrate")
-WORKER_COMMAND = (
-    *PYTHON,
-    *("-m", "celery", "--quiet", "--app", "backend.queue:celery_app", "worker", "--include", "worker.tasks"),
-    *("--pool", "threads", "--concurrency", "1", "--loglevel", "info", "--without-gossip", "--without-mingle"),
+
+
+def _celery_command(*words: str) -> tuple[str, ...]:
+    return (
+        *PYTHON,
+        *("-m", "celery", "--quiet", "--app", "backend.queue:celery_app", "worker", *words),
+        *("--pool", "threads", "--concurrency", "1", "--loglevel", "info", "--without-gossip", "--without-mingle"),
+    )
+
+
+WORKER_COMMAND = _celery_command("--include", "worker.tasks")
+# Two workers of one machine need two names.
+INTERACTIVE_COMMAND = _celery_command(
+    *("--include", "worker.interactive", "--queues", "interactive", "--hostname", "interactive@%h")
 )
 
 
@@ -147,7 +157,7 @@ def start_broker(supervisor: Supervisor, folder: Path) -> str:
 
 
 def _start_our_own(supervisor: Supervisor, settings: Settings, environment: dict[str, str]) -> None:
-    """Migrations, then web and worker side by side, until the web process is ready."""
+    """Migrations, then web and workers side by side, until the web process is ready."""
     if supervisor.is_stop_requested:
         return
     supervisor.run_once(Service("migrate", MIGRATE_COMMAND, environment, folder=ROOT), seconds=300)
@@ -155,6 +165,7 @@ def _start_our_own(supervisor: Supervisor, settings: Settings, environment: dict
         return
     supervisor.start(Service("web", web_command(settings.host, settings.port), environment, folder=ROOT))
     supervisor.start(Service("worker", WORKER_COMMAND, environment, folder=ROOT))
+    supervisor.start(Service("interactive", INTERACTIVE_COMMAND, environment, folder=ROOT))
     supervisor.wait_until("web", lambda: _answers(local_address(settings) + "/readyz"), seconds=120)
 
 
@@ -166,7 +177,7 @@ def _answers(url: str) -> bool:
 
 
 def _child_environment(settings: Settings, data_dir: Path) -> dict[str, str]:
-    """What web and worker see: absolute folders, the chosen port, and no call home."""
+    """What web and workers see: absolute folders, the chosen port, and no call home."""
     given = {
         "UNMASK_DATA_DIR": str(data_dir),
         "UNMASK_HOST": settings.host,

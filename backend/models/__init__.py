@@ -2,6 +2,7 @@
 
 from backend.models.checkpoint import CheckpointRow
 from backend.models.event import EventRow
+from backend.models.frames import FramesRow
 from backend.models.group import GroupRow
 from backend.models.idempotency import IdempotencyRow
 from backend.models.metric import MetricRow
@@ -12,6 +13,7 @@ from backend.models.worker import WorkerRow
 __all__ = [
     "CheckpointRow",
     "EventRow",
+    "FramesRow",
     "GroupRow",
     "IdempotencyRow",
     "MetricRow",

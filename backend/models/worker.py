@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, func
+from sqlalchemy import DateTime, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db import Row
@@ -18,6 +18,8 @@ class WorkerRow(Row):
     __tablename__ = "worker"
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
+    # Which queue it serves: only a worker of the runs' queue is shown as one.
+    queue: Mapped[str] = mapped_column(Text, server_default=text("'runs'"))
     run_id: Mapped[UUID | None]
     device: Mapped[str] = mapped_column(Text)
     num_cores: Mapped[int]

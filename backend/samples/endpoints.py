@@ -20,11 +20,12 @@ from backend.dependencies import (
 )
 from backend.runs import repository as runs
 from backend.samples import repository
-from backend.samples.files import SampleFiles, files_of
+from backend.samples.files import FramesOrigin, SampleFiles, files_of
+from backend.samples.frames import read_frames, request_frames
 from backend.samples.trajectory import build_trajectory
 from backend.samples.wire import group_of, sample_of
 from backend.schemas.base import Page
-from backend.schemas.sample import Group, GroupStep, Sample, Trajectory
+from backend.schemas.sample import FramesState, Group, GroupStep, Sample, SampleFrames, Trajectory
 
 router = APIRouter(tags=["samples"])
 
@@ -32,6 +33,10 @@ Step = Annotated[int | None, Query(ge=0, le=MAX_INTEGER, description="Empty = th
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="Answers 304 when it is the same")]
 Scale = Annotated[int, Query(ge=1, le=16, description="Pixels a pixel")]
 Milliseconds = Annotated[int, Query(ge=20, le=5000, description="Time a frame")]
+Origin = Annotated[
+    FramesOrigin | None,
+    Query(description="Only frames that came to be so; empty = decoded where they are, else composed"),
+]
 PNG_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"description": "A picture", "content": {"image/png": {}}},
     304: {"description": "The same"},
@@ -116,23 +121,49 @@ def get_trajectory(files: FilesDep) -> Trajectory:
     return build_trajectory(sample.id, sample.index, files.arrays(), url, is_decoded=files.is_decoded)
 
 
+@router.post(
+    "/samples/{sample_id}/frames",
+    status_code=202,
+    responses={200: {"model": SampleFrames, "description": "They are decoded"}, 202: {"description": "Asked for"}},
+)
+def request_decoded_frames(session: SessionDep, response: Response, files: FilesDep) -> SampleFrames:
+    """Has each unmasking step of the sample decoded by the interactive worker; asking again changes nothing.
+
+    503 where no such worker is there, 404 where there is no trajectory to decode from.
+    """
+    frames = request_frames(session, files)
+    if frames.state is FramesState.DECODED:
+        response.status_code = 200
+    return frames
+
+
+@router.get("/samples/{sample_id}/frames")
+def get_frames_state(session: SessionDep, files: FilesDep) -> SampleFrames:
+    """Where the decoding stands. 409 says why it failed, 503 that nobody is there to go on with it."""
+    return read_frames(session, files)
+
+
 @router.get(
     "/samples/{sample_id}/frames/{step}",
     response_class=Response,
     responses={200: {**PNG_ANSWER[200], "headers": X_FRAMES}, 304: PNG_ANSWER[304]},
 )
 def get_frame(
-    files: FilesDep, step: Annotated[int, FromPath(ge=0, le=MAX_INTEGER)], if_none_match: IfNoneMatch = None
+    files: FilesDep,
+    step: Annotated[int, FromPath(ge=0, le=MAX_INTEGER)],
+    origin: Origin = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The picture after an unmasking step, cells that are still masked in grey.
 
-    It was decoded at that step for the samples whose frames the job kept. For the others it is the finished picture,
-    covered where the step had left cells masked. The header X-Frames says which.
+    It was decoded at that step for the samples whose frames the job kept or somebody asked for. For the others it is
+    the finished picture, covered where the step had left cells masked. The header X-Frames says which.
     """
-    headers = _cached(f'"{files.sample.image_sha256}-{_origin_of(files)}-{step}"') | _told(files)
+    made = files.origin(origin)
+    headers = _told(made, f'"{files.sample.image_sha256}-{made}-{step}"', is_lasting=origin is not None)
     if etag_matches(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(files.frame(step), media_type="image/png", headers=headers)
+    return Response(files.frame(step, made), media_type="image/png", headers=headers)
 
 
 @router.get(
@@ -140,9 +171,11 @@ def get_frame(
     response_class=Response,
     responses={200: {"description": "The unmasking, animated", "content": {"image/gif": {}}, "headers": X_FRAMES}},
 )
-def get_replay_gif(files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250) -> Response:
+def get_replay_gif(
+    files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250, origin: Origin = None
+) -> Response:
     """The unmasking as a GIF; its comment says whether its frames were decoded or composed."""
-    return _replay(files, "GIF", scale, milliseconds)
+    return _replay(files, "GIF", scale, milliseconds, origin)
 
 
 @router.get(
@@ -150,27 +183,31 @@ def get_replay_gif(files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds
     response_class=Response,
     responses={200: {"description": "The unmasking, animated", "content": {"image/webp": {}}, "headers": X_FRAMES}},
 )
-def get_replay_webp(files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250) -> Response:
+def get_replay_webp(
+    files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250, origin: Origin = None
+) -> Response:
     """The unmasking as an animated WebP, without loss; its description says how its frames came to be."""
-    return _replay(files, "WEBP", scale, milliseconds)
+    return _replay(files, "WEBP", scale, milliseconds, origin)
 
 
-def _replay(files: SampleFiles, kind: Literal["GIF", "WEBP"], scale: int, milliseconds: int) -> Response:
-    etag = f'"{files.sample.image_sha256}-{_origin_of(files)}-{kind}-{scale}-{milliseconds}"'
+def _replay(
+    files: SampleFiles, kind: Literal["GIF", "WEBP"], scale: int, milliseconds: int, origin: FramesOrigin | None
+) -> Response:
+    made = files.origin(origin)
+    etag = f'"{files.sample.image_sha256}-{made}-{kind}-{scale}-{milliseconds}"'
     name = f"{files.sample.id}.{kind.lower()}"
     return Response(
-        files.replay(kind, scale=scale, milliseconds=milliseconds),
+        files.replay(kind, made, scale=scale, milliseconds=milliseconds),
         media_type=f"image/{kind.lower()}",
-        headers=_cached(etag) | _told(files) | {"Content-Disposition": f'inline; filename="{name}"'},
+        headers=_told(made, etag, is_lasting=origin is not None)
+        | {"Content-Disposition": f'inline; filename="{name}"'},
     )
 
 
-def _origin_of(files: SampleFiles) -> str:
-    return "decoded" if files.is_decoded else "composed"
-
-
-def _told(files: SampleFiles) -> dict[str, str]:
-    return {"X-Frames": _origin_of(files)}
+def _told(origin: FramesOrigin, etag: str, *, is_lasting: bool) -> dict[str, str]:
+    """How frames came to be. What does not name that may be something else once they are decoded: it is asked again."""
+    cached = _cached(etag) if is_lasting else {"ETag": etag, "Cache-Control": "private, no-cache"}
+    return {"X-Frames": origin} | cached
 
 
 def _cached(etag: str) -> dict[str, str]:

@@ -18,6 +18,18 @@ from backend.models import GroupRow, SampleRow
 # As bright as the job paints it, see worker/jobs/pictures.py.
 MASKED_GREY = 102
 
+FramesOrigin = Literal["decoded", "composed"]
+
+_SAID_OF: dict[FramesOrigin, str] = {
+    "decoded": "Each frame was decoded after its unmasking step; cells that were still masked are grey.",
+    "composed": "Frames composed from the finished picture: cells that were still masked are covered in grey.",
+}
+
+
+def frames_path(image_path: str) -> str:
+    """Where the strip of a sample's decoded frames lies in the run's folder, given where its picture does."""
+    return image_path.replace("samples/", "frames/", 1)
+
 
 @dataclass(frozen=True)
 class SampleFiles:
@@ -41,58 +53,66 @@ class SampleFiles:
 
     @property
     def is_decoded(self) -> bool:
-        """Whether the job decoded each step's picture; else frames are made of the finished picture."""
-        return self.folder.path(self._strip_path).is_file()
+        """Whether each step's picture was decoded; else frames are made of the finished picture."""
+        return self.folder.path(frames_path(self.sample.image_path)).is_file()
+
+    def origin(self, wanted: FramesOrigin | None = None) -> FramesOrigin:
+        """How frames come to be: as wanted, else decoded where they are.
+
+        Raises:
+            NotFoundError: when decoded frames are wanted and not there.
+        """
+        if wanted == "decoded" and not self.is_decoded:
+            raise NotFoundError(
+                f"the frames of sample {self.sample.id} are not decoded: ask for them with "
+                f"POST /api/v1/samples/{self.sample.id}/frames"
+            )
+        return wanted or ("decoded" if self.is_decoded else "composed")
 
     @property
-    def _strip_path(self) -> str:
-        return self.sample.image_path.replace("samples/", "frames/", 1)
+    def num_steps(self) -> int:
+        """The number of unmasking steps, and so of frames."""
+        return len(self.frames()) if self.is_decoded else len(self.arrays()["drawn"])
 
-    def frames(self) -> list[Image.Image]:
-        """The picture after each unmasking step, cells that are still masked in grey; see `is_decoded`."""
-        if not self.is_decoded:
+    def frames(self, origin: FramesOrigin | None = None) -> list[Image.Image]:
+        """The picture after each unmasking step, cells that are still masked in grey; see `origin`."""
+        if self.origin(origin) == "composed":
             return self._composed_frames()
-        content = self._read(self._strip_path, "unmasking frames")
+        content = self._read(frames_path(self.sample.image_path), "unmasking frames")
         with Image.open(io.BytesIO(content)) as strip:
             picture = strip.convert("RGB")
         # Frames are square and stand side by side, so the strip's own shape says how many there are.
         side = picture.height
         return [picture.crop((left, 0, left + side, side)) for left in range(0, picture.width, side)]
 
-    def frame(self, step: int) -> bytes:
+    def frame(self, step: int, origin: FramesOrigin) -> bytes:
         """The picture after one unmasking step, as PNG."""
-        frames = self.frames()
+        frames = self.frames(origin)
         if step >= len(frames):
             raise NotFoundError(f"there is no unmasking step {step}: the last is {len(frames) - 1}")
         buffer = io.BytesIO()
         frames[step].save(buffer, format="PNG")
         return buffer.getvalue()
 
-    def replay(self, kind: Literal["GIF", "WEBP"], *, scale: int, milliseconds: int) -> bytes:
+    def replay(self, kind: Literal["GIF", "WEBP"], origin: FramesOrigin, *, scale: int, milliseconds: int) -> bytes:
         """The frames as an animation, enlarged without smoothing; the finished picture stays a while.
 
         The file itself says, as its comment or description, whether its frames were decoded or composed.
         """
-        frames = self.frames()
+        frames = self.frames(origin)
         size = (frames[0].width * scale, frames[0].height * scale)
         large = [frame.resize(size, Image.Resampling.NEAREST) for frame in frames]
         durations = [milliseconds] * (len(large) - 1) + [max(milliseconds, 1500)]
         buffer = io.BytesIO()
-        options: dict[str, Any] = {"comment": self._origin.encode()}
+        options: dict[str, Any] = {"comment": _SAID_OF[origin].encode()}
         if kind == "WEBP":
             exif = Image.Exif()
-            exif[ExifTags.Base.ImageDescription] = self._origin
+            exif[ExifTags.Base.ImageDescription] = _SAID_OF[origin]
             options = {"lossless": True, "exif": exif}
         large[0].save(
             buffer, format=kind, save_all=True, append_images=large[1:], duration=durations, loop=0, **options
         )
         return buffer.getvalue()
-
-    @property
-    def _origin(self) -> str:
-        if self.is_decoded:
-            return "Each frame was decoded after its unmasking step; cells that were still masked are grey."
-        return "Frames composed from the finished picture: cells that were still masked are covered in grey."
 
     def _composed_frames(self) -> list[Image.Image]:
         """The finished picture with grey over the cells that a step had left masked.

@@ -26,9 +26,11 @@ def build_trajectory(
         index: its place in the group.
         arrays: codes, unmasked_at (G, N); drawn, confidence, entropy (T, G, N); log_prob (T, G); grid (rows, columns);
             codebook_size; transition.
-        frames_url: where step t's picture is, once `/t` is added.
+        frames_url: where step t's picture is, once `/t` and its origin are added.
         is_decoded: whether these pictures were decoded, or made of the finished one.
     """
+    # The address names what it shows, so that a browser may keep it for good.
+    origin = "decoded" if is_decoded else "composed"
     rows, columns = (int(side) for side in arrays["grid"])
     num_steps = arrays["drawn"].shape[0]
     return Trajectory(
@@ -38,7 +40,7 @@ def build_trajectory(
         codebook_size=int(arrays["codebook_size"]),
         transition=str(arrays["transition"]),
         is_decoded=is_decoded,
-        steps=[_step(step, index, arrays, f"{frames_url}/{step}") for step in range(num_steps)],
+        steps=[_step(step, index, arrays, f"{frames_url}/{step}?origin={origin}") for step in range(num_steps)],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
@@ -151,3 +152,23 @@ class Trajectory(WireModel):
         "still masked cells covered"
     )
     steps: list[TrajectoryStep]
+
+
+class FramesState(StrEnum):
+    """How a sample's frames, the pictures after each unmasking step, come to be."""
+
+    COMPOSED = "composed"  # Nobody asked: they are the finished picture with the still masked cells covered.
+    QUEUED = "queued"  # Decoding was asked for; composed until then.
+    DECODING = "decoding"  # The interactive worker has it in hand.
+    DECODED = "decoded"  # Each step's picture was decoded.
+    FAILED = "failed"  # Answered as a problem that says why and the cure.
+
+
+class SampleFrames(WireModel):
+    """Where the decoding of a sample's frames stands."""
+
+    sample_id: UUID
+    state: FramesState
+    num_done: int = Field(description="Frames that are decoded so far")
+    num_steps: int = Field(description="Frames in all, one an unmasking step")
+    seconds: Number = Field(None, description="What the decoding took; null until then, and for what its run decoded")

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+import migrations
 from backend.app import create_app
 from backend.catalogue import repository
 from backend.catalogue.weights import count_parameters
@@ -161,16 +162,17 @@ def test_a_studio_with_everything_is_ready(api: TestClient) -> None:
 
 
 def test_a_database_without_migrations_is_not_ready(api: TestClient, sessions: Sessions) -> None:
+    newest = migrations.newest_revision()
     with transaction(sessions) as session:
         session.execute(text("UPDATE alembic_version SET version_num = 'old'"))
     try:
         response = api.get("/readyz")
     finally:
         with transaction(sessions) as session:
-            session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            session.execute(text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest})
     assert response.status_code == 503
     assert response.json()["errors"] == [
-        {"pointer": "/database", "message": "is at revision old, needs 0001: run `unmask migrate`"}
+        {"pointer": "/database", "message": f"is at revision old, needs {newest}: run `unmask migrate`"}
     ]
 
 

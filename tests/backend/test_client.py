@@ -112,7 +112,13 @@ def test_problems_are_raised_as_the_errors_they_stand_for(studio: StudioClient, 
     studio.pause_run(run.id)
     with pytest.raises(ConflictError):
         studio.sample_now(run.id)
-    for ask in (studio.get_sample, studio.get_image, studio.get_trajectory):
+    for ask in (
+        studio.get_sample,
+        studio.get_image,
+        studio.get_trajectory,
+        studio.get_frames,
+        studio.request_frames,
+    ):
         with pytest.raises(NotFoundError):
             ask(uuid4())
     with pytest.raises(NotFoundError):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,18 +148,20 @@ def test_migrate_web_and_worker_perform_a_run(servers: Servers, tmp_path: Path) 
     subprocess.run(words_of("migrate"), env=environment, cwd=tmp_path, check=True)
     web = subprocess.Popen(words_of("web"), env=environment, cwd=tmp_path)
     worker = subprocess.Popen(words_of("worker"), env=environment, cwd=tmp_path)
+    interactive = subprocess.Popen(words_of("interactive"), env=environment, cwd=tmp_path)
     try:
         wait_until(lambda: is_healthy("web"), "the web service's health")
-        wait_until(lambda: is_healthy("worker"), "the worker's health", seconds=120)
+        for service in ("worker", "interactive"):
+            wait_until(partial(is_healthy, service), f"the health of {service}", seconds=120)
         with StudioClient(f"http://127.0.0.1:{port}") as client:
             assert perform_a_run(client) is RunStatus.SUCCEEDED
         page = httpx.get(f"http://127.0.0.1:{port}/api/v1/runs", headers={"Host": "evil.example"}, trust_env=False)
         assert page.status_code == 421
     finally:
-        for process in (web, worker):
+        for process in (web, worker, interactive):
             process.terminate()
-        codes = [process.wait(timeout=30) for process in (web, worker)]
-    assert codes in ([0, 0], [-signal.SIGTERM, 0])
+        codes = [process.wait(timeout=30) for process in (web, worker, interactive)]
+    assert codes in ([0, 0, 0], [-signal.SIGTERM, 0, 0])
     assert not (tmp_path / "data" / "postgres").exists()
 
 

@@ -58,7 +58,7 @@ def test_it_performs_a_run_and_ctrl_c_leaves_nothing(start_up: Callable[..., Up]
     up = start_up()
     up.wait_until_ready()
     services = up.services()
-    assert set(services) == {"postgres", "valkey", "web", "worker"}
+    assert set(services) == {"postgres", "valkey", "web", "worker", "interactive"}
     everyone = [process for service in services.values() for process in (service, *service.children(recursive=True))]
     listening = {at.laddr.ip for process in everyone for at in process.net_connections("inet") if at.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
@@ -97,7 +97,7 @@ def test_a_run_survives_the_death_of_the_studio_and_the_next_start_finishes_it(s
 def test_every_killed_service_is_restarted_and_runs_go_on(start_up: Callable[..., Up]) -> None:
     up = start_up()
     up.wait_until_ready()
-    for service in ("postgres", "valkey", "web", "worker"):
+    for service in ("postgres", "valkey", "web", "worker", "interactive"):
         victim = psutil.Process(up.pid_of(service))
         victim.kill()
         wait_until(partial(is_replaced, up, service, victim.pid), f"a new {service}")

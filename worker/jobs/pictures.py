@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,7 @@ def write_group(
         trajectory: of the G rollouts.
         transition: the definition that `trajectory.log_prob` follows.
         framed: places in the group of the samples that get frames: to decode all T steps of all would cost more
-            than to train on them.
+            than to train on them. What an earlier attempt left of the others is removed: it may show other pictures.
 
     Raises:
         OSError: when the disk is full or cannot be written.
@@ -71,8 +71,11 @@ def write_group(
     paths, hashes = write_pictures(folder, place, pictures)
     if framed:
         rows = torch.tensor(framed, device=trajectory.codes.device)
-        for index, strip in zip(framed, frame_strips(policy, trajectory.index(rows)), strict=True):
+        strips = frame_strips(policy.decode, trajectory.drawn[:, rows], trajectory.unmasked_at[rows])
+        for index, strip in zip(framed, strips, strict=True):
             _write(folder, place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
+    for index in set(range(len(pictures))).difference(framed):
+        folder.path(place.path("frames", f"-{index:02d}.png")).unlink(missing_ok=True)
     trajectory_path = place.path("trajectories", ".npz")
     _write(folder, trajectory_path, to_npz(trajectory, policy.codebook_size, transition))
     return WrittenPictures(paths, hashes, trajectory_path)
@@ -105,12 +108,21 @@ def to_png(picture: NDArray[np.uint8], num_colours: int | None = None) -> bytes:
 
 
 @torch.no_grad()
-def frame_strips(policy: Policy, trajectory: Trajectory) -> NDArray[np.uint8]:
-    """(G, H, T*W, 3) uint8: the picture after each unmasking step, side by side; what is still masked is grey."""
-    num_steps, num_samples, num_tokens = trajectory.drawn.shape
-    pictures = policy.decode(trajectory.drawn.reshape(num_steps * num_samples, num_tokens))
+def frame_strips(decode: Callable[[Tensor], Tensor], drawn: Tensor, unmasked_at: Tensor) -> NDArray[np.uint8]:
+    """The picture after each unmasking step, side by side; what is still masked is grey.
+
+    Args:
+        decode: (B, N) int64 codes -> (B, 3, H, W) float32 pictures in [0, 1], as a policy does.
+        drawn: (T, G, N) int64, as in `Trajectory`.
+        unmasked_at: (G, N) int64, likewise.
+
+    Returns:
+        (G, H, T*W, 3) uint8.
+    """
+    num_steps, num_samples, num_tokens = drawn.shape
+    pictures = decode(drawn.reshape(num_steps * num_samples, num_tokens))
     pictures = pictures.unflatten(0, (num_steps, num_samples))
-    is_masked = torch.stack([trajectory.is_masked(step + 1) for step in range(num_steps)])
+    is_masked = torch.stack([unmasked_at > step for step in range(num_steps)])
     rows, columns = grid_of(num_tokens)
     cells = is_masked.reshape(num_steps, num_samples, 1, rows, columns)
     height, width = pictures.shape[-2:]

@@ -61,7 +61,7 @@ def test_codes_beyond_int16_are_not_cut(shown: Shown) -> None:
 
 
 def test_frames_show_fixed_cells_as_decoded_and_masked_ones_in_grey(policy: Policy, shown: Shown) -> None:
-    strips = frame_strips(policy, shown.trajectory)
+    strips = frame_strips(policy.decode, shown.trajectory.drawn, shown.trajectory.unmasked_at)
     assert strips.shape == (2, 32, NUM_STEPS * 32, 3)
     assert np.array_equal(strips[:, :, -32:], to_bytes(shown.pictures))
     grey = round(MASKED_GREY * 255)
@@ -80,6 +80,14 @@ def test_files_lie_where_the_record_says_and_have_its_hashes(policy: Policy, sho
     assert [sha256_of(folder.path(path)) for path in written.image_paths] == list(written.image_hashes)
     picture = np.asarray(Image.open(folder.path(written.image_paths[1])))
     assert np.array_equal(picture, to_bytes(shown.pictures)[1])
+    assert [path.name for path in folder.path("frames/000012").iterdir()] == ["003-01.png"]
+
+
+def test_frames_that_an_earlier_attempt_left_of_other_samples_are_removed(
+    policy: Policy, shown: Shown, folder: RunFolder
+) -> None:
+    folder.write("frames/000012/003-00.png", b"of an earlier attempt, decoded on request")
+    write_group(folder, Place(12, "", 3), policy, shown.pictures, shown.trajectory, "candidate_2", framed=[1])
     assert [path.name for path in folder.path("frames/000012").iterdir()] == ["003-01.png"]
 
 
@@ -122,7 +130,11 @@ def test_frames_that_were_not_decoded_are_made_of_the_finished_picture(
     written = write_group(folder, place, policy, shown.pictures, shown.trajectory, "candidate_2", framed=[])
     sample = SampleRow(index=1, image_path=written.image_paths[1])
     frames = SampleFiles(folder, sample, GroupRow(trajectory_path=written.trajectory_path)).frames()
-    decoded = frame_strips(policy, shown.trajectory)[1].reshape(32, NUM_STEPS, 32, 3).swapaxes(0, 1)
+    decoded = (
+        frame_strips(policy.decode, shown.trajectory.drawn, shown.trajectory.unmasked_at)[1]
+        .reshape(32, NUM_STEPS, 32, 3)
+        .swapaxes(0, 1)
+    )
     assert len(frames) == NUM_STEPS
     assert np.array_equal(np.asarray(frames[-1]), decoded[-1])
     grey = round(MASKED_GREY * 255)

@@ -3,22 +3,33 @@ import { h } from "./dom.js";
 
 export function pictureStage(sample, trajectory) {
   const image = h("img", { alt: sample.prompt, width: 320, height: 320 });
-  const note = trajectory.is_decoded
-    ? null
-    : h(
-        "p",
-        { class: "u-small u-muted" },
-        "This sample was not decoded step by step: it is the finished picture, cells that are still masked covered.",
-      );
-  const frames = trajectory.steps.map((step) => {
+  const note = h("div", { class: "u-small u-muted", role: "status" });
+  let frames = framesOf(trajectory),
+    at = 0;
+  const show = (step) => {
+    at = step;
+    image.src = frames[step].src;
+  };
+  return {
+    element: h("div", { class: "u-stack tight" }, h("div", { class: "u-frame" }, image), note),
+    show,
+    /** What stands below the picture: a sentence or an element. */
+    say: (content) => note.replaceChildren(content),
+    /** Shows the pictures of a trajectory that was read anew, once all of them are there, so that nothing flickers. */
+    swap: async (newer) => {
+      const loaded = framesOf(newer);
+      await Promise.all(loaded.map((frame) => frame.decode()));
+      frames = loaded;
+      note.replaceChildren();
+      show(at);
+    },
+  };
+}
+
+function framesOf(trajectory) {
+  return trajectory.steps.map((step) => {
     const frame = new Image();
     frame.src = step.image_url ?? "";
     return frame;
   });
-  return {
-    element: h("div", { class: "u-stack tight" }, h("div", { class: "u-frame" }, image), note),
-    show: (step) => {
-      image.src = frames[step].src;
-    },
-  };
 }

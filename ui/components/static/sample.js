@@ -3,6 +3,7 @@ import { get, getAll } from "./api.js";
 import { card, empty, failure, h, identifier, query, show, titled } from "./dom.js";
 import { figure, signed } from "./format.js";
 import { groupRow } from "./board.js";
+import { decodeInto } from "./frames.js";
 import { fetchRun, runName } from "./runs_shared.js";
 import { Replay } from "./replay.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
@@ -33,7 +34,13 @@ export async function mount(root) {
 async function open(root, sample, run) {
   titled(sample.prompt);
   const path = `/samples/${sample.id}`;
-  apiCalls([{ path }, { path: `${path}/trajectory` }, { path: `${path}/image` }, { path: `${path}/replay.gif` }]);
+  apiCalls([
+    { path },
+    { path: `${path}/trajectory` },
+    { path: `${path}/image` },
+    { path: `${path}/frames`, method: "POST" },
+    { path: `${path}/replay.gif` },
+  ]);
   const stage = h("div", { class: "u-card" }, h("p", { class: "u-chart-none" }, "Loading the trajectory …")),
     siblings = h("div", {});
   show(
@@ -54,10 +61,12 @@ async function open(root, sample, run) {
       h("p", { class: "u-chart-none" }, "This sample was stored without its trajectory, so there is no replay."),
     );
   else {
-    const player = new Replay(sample, await get(`${path}/trajectory`));
+    const trajectory = await get(`${path}/trajectory`),
+      player = new Replay(sample, trajectory);
     show(stage, player.element);
     player.draw();
     keys(player.keys());
+    if (!trajectory.is_decoded) decodeInto(path, player.picture);
   }
   // Only training adds the parts up with the run's weights; other pictures are scored by the benchmark's own rule.
   if (sample.purpose === "train") weigh(root, run);
