@@ -37,8 +37,7 @@ from backend.schemas.sample import Group, GroupStep, Sample, SampleFrames, Traje
 Wire = TypeVar("Wire", bound=BaseModel)
 RunID = UUID | str
 
-# The server pings every 15 s: a stream that is silent for three times as long is dead.
-_SILENCE_SECONDS = 45.0
+_SILENCE_SECONDS = 45.0  # The server pings every 15 s: a stream that is silent three times as long is dead.
 
 
 class StudioClient:
