@@ -239,10 +239,10 @@ def _projector(stored: StoredWeights, config: ShowoConfig, is_expected: bool) ->
     found = [name for name in stored.shapes if name.startswith("mm_projector.")]
     if not found and not is_expected:
         return None
-    width = stored.shapes.get("mm_projector.0.weight", (config.hidden_size, CLIP_WIDTH))[-1]
-    return nn.Sequential(
-        nn.Linear(width, config.hidden_size), nn.GELU(), nn.Linear(config.hidden_size, config.hidden_size)
-    )
+    # Show-o writes the published widths whatever the transformer's, so the file says them.
+    shape = stored.shapes.get("mm_projector.0.weight", ())
+    outputs, inputs = shape if len(shape) == 2 else (config.hidden_size, CLIP_WIDTH)
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.GELU(), nn.Linear(outputs, outputs))
 
 
 def _as_published(showo: Showo, projector: nn.Module | None) -> nn.Module:

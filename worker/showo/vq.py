@@ -257,12 +257,21 @@ class MagvitV2(nn.Module):
         """Return the codes of pictures.
 
         Args:
-            pixels: (B, 3, H, W) float in [-1, 1]; H and W multiples of the patch size.
+            pixels: (B, 3, H, W) float in [-1, 1]; H and W multiples of the patch size, 16 in the published model.
 
         Returns:
             (B, h*w) int64 in [0, codebook_size), row by row.
+
+        Raises:
+            ValueError: a side is no multiple of the patch size.
         """
-        codes: Tensor = self.quantize.codes(self.encoder(pixels))
+        height, width = pixels.shape[-2:]
+        if height % self.config.patch_size or width % self.config.patch_size:
+            raise ValueError(
+                f"pictures of {width} x {height} pixels: crop or resize both sides to a multiple of "
+                f"{self.config.patch_size}, the pixels of one code"
+            )
+        codes: Tensor = self.quantize.codes(self.encoder(pixels.to(self.quantize.embedding.dtype)))
         return codes
 
     def decode(self, codes: Tensor, shape: tuple[int, int] | None = None) -> Tensor:

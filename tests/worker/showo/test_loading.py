@@ -200,8 +200,8 @@ def test_a_state_dict_without_a_base_or_with_the_wrong_one_is_refused(copied: Pa
 def test_the_projector_of_a_clip_variant_is_kept_for_export(copied: Path, tmp_path: Path) -> None:
     projector = {
         f"mm_projector.{place}.{name}": torch.randn(*shape, generator=torch.Generator().manual_seed(place))
-        for place, width in ((0, 10), (2, 64))
-        for name, shape in (("weight", (64, width)), ("bias", (64,)))
+        for place, width in ((0, 10), (2, 20))
+        for name, shape in (("weight", (20, width)), ("bias", (20,)))
     }
     save_file(load_file(copied / WEIGHTS) | projector, copied / WEIGHTS)
     rewrite(copied / "config.json", w_clip_vit=True)
@@ -264,3 +264,19 @@ def test_an_image_tokenizer_that_is_cut_or_mixed_up_is_refused(copied: Path) -> 
     rewrite(vq / "config.json", z_channels=7)
     with pytest.raises(ValueError, match=r"misshapen tensors: .*quantize\.embedding \(64, 6\) instead of \(128, 7\)"):
         load_vq(vq)
+
+
+def test_an_image_tokenizer_takes_a_type_and_is_frozen(copied: Path) -> None:
+    vq = load_vq(copied.parent / "vq", "cpu", torch.bfloat16)
+    assert not any(parameter.requires_grad for parameter in vq.parameters())
+    codes = vq.encode(torch.zeros(1, 3, 32, 40))
+    assert codes.shape == (1, 80)
+    assert vq.decode(codes, (8, 10)).dtype is torch.bfloat16
+
+
+def test_pictures_and_codes_that_fill_no_grid_are_refused(copied: Path) -> None:
+    vq = load_vq(copied.parent / "vq")
+    with pytest.raises(ValueError, match="pictures of 33 x 32 pixels: crop or resize both sides to a multiple of 4"):
+        vq.encode(torch.zeros(1, 3, 32, 33))
+    with pytest.raises(ValueError, match="80 codes do not fill a grid of 8 rows and 8 columns"):
+        vq.decode(torch.zeros(1, 80, dtype=torch.int64))
