@@ -43,8 +43,9 @@ def _run(trial: Trial, seed: int, step: int, options: argparse.Namespace) -> Non
     if str(step) in marks:
         return
     config, folder = trial.config(seed, step, options.threads), options.folder
-    steps = train_run(config, folder / name)
-    marks[str(step)] = evaluate_run(config, f"run:{name}@{step}", folder / f"{name}-at-{step}")
+    training = f"{trial.trained_as or trial.name}-seed-{seed}"
+    steps = train_run(config, folder / training)
+    marks[str(step)] = evaluate_run(config, f"run:{training}@{step}", folder / f"{name}-at-{step}")
     result = {
         "trial": trial.name,
         "seed": seed,

@@ -18,6 +18,7 @@ class Trial:
     title: str
     recipe: str = "tiny-shapes"
     changes: dict[str, Any] = field(default_factory=dict)  # dotted path -> value
+    trained_as: str = ""  # the trial whose training this one evaluates in another way; empty = its own
     marks: tuple[float, ...] = (1.0,)  # evaluated at these multiples of the recipe's length; the last one ends the run
 
     def config(self, seed: int, num_steps: int, num_threads: int) -> TrainConfig:
@@ -60,6 +61,19 @@ def changed(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
 
 TRIALS = (
     Trial("default", "the default recipe (candidate 2)", marks=(0.5, 1.0, 4.0)),
+    Trial(
+        "guided-evaluation",
+        "the default recipe, trained without guidance but evaluated at guidance 1.75",
+        trained_as="default",
+        changes={"evaluation_sampling.guidance_scale": 1.75},
+        marks=(0.5, 1.0),
+    ),
+    Trial(
+        "guided",
+        "the default recipe at guidance 1.75, in the rollout and in the evaluation",
+        changes={"sampling.guidance_scale": 1.75, "evaluation_sampling.guidance_scale": 1.75},
+        marks=(0.5, 1.0),
+    ),
     Trial("candidate-1", "candidate 1, exact, under Gumbel noise", changes={"grpo.transition": "candidate_1"}),
     Trial(
         "candidate-1-noise-free",
