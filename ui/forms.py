@@ -20,7 +20,7 @@ NARROW_SPACE = "\u202f"
 
 MAX_SLOTS = 8
 
-FormValue = bool | int | float | str | None
+FormValue = bool | int | float | str | list[str] | None
 
 
 class FieldKind(StrEnum):
@@ -32,6 +32,7 @@ class FieldKind(StrEnum):
     TEXT = "text"
     LINES = "lines"  # A tuple of texts, one a line.
     CHOICE = "choice"
+    SEVERAL = "several"  # Any number of the choices.
 
 
 PLAIN_KINDS: Mapping[Any, FieldKind] = {
@@ -52,7 +53,7 @@ class FormField:
     help: str
     default: FormValue
     unit: str = ""
-    choices: tuple[str, ...] = ()  # For a choice; "" stands for no value.
+    choices: tuple[str, ...] = ()  # For one choice or several; "" stands for no value.
     low: str = ""  # The bound in words, "" where there is none.
     high: str = ""
     is_optional: bool = False
@@ -204,10 +205,13 @@ def _kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...], bool]:
     inner, is_optional = _without_none(annotation)
     if get_origin(inner) is Literal:
         return FieldKind.CHOICE, tuple(str(value) for value in get_args(inner)), is_optional
+    kind = FieldKind.CHOICE
     if get_origin(inner) is tuple:
-        return FieldKind.LINES, (), is_optional
+        inner, kind = get_args(inner)[0], FieldKind.SEVERAL
     if isinstance(inner, type) and issubclass(inner, StrEnum):
-        return FieldKind.CHOICE, tuple(member.value for member in inner), is_optional
+        return kind, tuple(member.value for member in inner), is_optional
+    if kind is FieldKind.SEVERAL:
+        return FieldKind.LINES, (), is_optional
     assert inner in PLAIN_KINDS, f"a form cannot show {annotation}: teach ui/forms.py this type"
     return PLAIN_KINDS[inner], (), is_optional
 
@@ -280,6 +284,8 @@ def _read(field: FormField, data: Any) -> FormValue:
 def _shown(kind: FieldKind, value: Any) -> FormValue:
     if kind is FieldKind.LINES:
         return "\n".join(value or ())
+    if kind is FieldKind.SEVERAL:
+        return [str(item) for item in value or ()]
     if isinstance(value, StrEnum):
         return value.value
     return "" if value is None and kind in (FieldKind.TEXT, FieldKind.CHOICE) else value
@@ -288,6 +294,9 @@ def _shown(kind: FieldKind, value: Any) -> FormValue:
 def _written(field: FormField, value: FormValue) -> FormValue | Sequence[str]:
     if field.kind is FieldKind.LINES:
         return [line for line in str(value or "").split("\n") if line.strip()]
+    if isinstance(value, list):
+        # In the order of the choices, whatever was ticked first: the same ticks are the same configuration.
+        return [choice for choice in field.choices if choice in value]
     if field.kind in (FieldKind.TEXT, FieldKind.CHOICE) and field.is_optional and value == "":
         return None
     return value

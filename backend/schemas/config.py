@@ -6,7 +6,7 @@ A policy source is `shipped` (the tiny Show-o inside), a local folder, or `run:<
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
@@ -40,7 +40,18 @@ class PromptSplit(StrEnum):
     HELDOUT = "heldout"
 
 
-TASK_NAMES = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+class TaskName(StrEnum):
+    """GenEval's six tasks, as the small world has them."""
+
+    SINGLE_OBJECT = "single_object"
+    TWO_OBJECT = "two_object"
+    COUNTING = "counting"
+    COLORS = "colors"
+    POSITION = "position"
+    COLOR_ATTR = "color_attr"
+
+
+TASK_NAMES = tuple(task.value for task in TaskName)
 NUM_HELDOUT_CAPTIONS = 540
 
 
@@ -48,7 +59,7 @@ class PromptConfig(Section):
     """Where the prompts come from: the small world's captions, or a list."""
 
     split: PromptSplit = Field(PromptSplit.TRAIN, title="Captions", description="Which split of the small world.")
-    tasks: tuple[str, ...] = Field(
+    tasks: tuple[TaskName, ...] = Field(
         (), title="Tasks", description="Only these tasks; empty = all six, equally often.", max_length=6
     )
     texts: tuple[str, ...] = Field(
@@ -58,10 +69,10 @@ class PromptConfig(Section):
         max_length=10_000,
     )
 
-    @field_validator("tasks")
+    @field_validator("tasks", mode="before")
     @classmethod
-    def _tasks_are_known(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [task for task in tasks if task not in TASK_NAMES]
+    def _tasks_are_known(cls, tasks: Any) -> Any:
+        unknown = [task for task in tasks if task not in TASK_NAMES] if isinstance(tasks, list | tuple) else []
         if unknown:
             raise ValueError(
                 f"prompts.tasks names {unknown}, which the small world does not have: take from {list(TASK_NAMES)}"

@@ -38,10 +38,10 @@ def another_value(field: FormField, shown: Any) -> Any:
         case FieldKind.TEXT:
             return "shipped-2"
         case FieldKind.LINES:
-            known = {"prompts.tasks": "counting\nposition", "lora.target_modules": "fc2\nq_proj"}
-            return known.get(field.path, "two objects\n a second line")
-        case FieldKind.CHOICE:
-            return next(choice for choice in field.choices if choice not in ("", shown))
+            return "fc2\nq_proj" if field.path == "lora.target_modules" else "two objects\n a second line"
+        case FieldKind.CHOICE | FieldKind.SEVERAL:
+            other = next(choice for choice in field.choices if choice not in ("", shown))
+            return other if field.kind is FieldKind.CHOICE else [other]
 
 
 @pytest.mark.parametrize("model", KINDS)
@@ -119,6 +119,16 @@ def test_an_optional_part_is_absent_until_it_is_set() -> None:
     assert base is not None
     assert base.source == "run:1"
     assert values_of(EvaluateConfig(base=base))["base.source"] == "run:1"
+
+
+def test_several_of_an_enum_are_ticked_and_stand_in_its_order() -> None:
+    tasks = next(field for field in fields_of(TrainConfig) if field.path == "prompts.tasks")
+    assert (tasks.kind, tasks.default, len(tasks.choices)) == (FieldKind.SEVERAL, [], 6)
+    values = values_of(TrainConfig())
+    values["prompts.tasks"] = ["position", "counting"]
+    config = TrainConfig.model_validate(data_from(TrainConfig, values))
+    assert config.prompts.tasks == ("counting", "position")
+    assert values_of(config)["prompts.tasks"] == ["counting", "position"]
 
 
 def test_titles_help_bounds_and_units_come_from_the_schema() -> None:

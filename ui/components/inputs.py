@@ -40,6 +40,9 @@ def _input(field: FormField) -> gr.components.Component:
         case FieldKind.CHOICE:
             choices = [(choice.replace("_", " ") or "not used", choice) for choice in field.choices]
             return gr.Dropdown(choices, **shared, filterable=False)
+        case FieldKind.SEVERAL:
+            ticks = [(choice.replace("_", " "), choice) for choice in field.choices]
+            return gr.CheckboxGroup(ticks, **shared, elem_classes=["u-wide", "u-ticks"])
         case FieldKind.LINES:
             return gr.Textbox(**shared, lines=3, max_lines=8, placeholder="one a line", elem_classes=["u-wide"])
         case FieldKind.TEXT:
