@@ -120,6 +120,7 @@ for path in ("/", "/launch", "/runs", "/run?id=1", "/groups", "/sample"):
     head = answer.text.split("</head>")[0]
     assert "/studio/theme.css" in head and "modulepreload" in head, path
     assert "og:" not in head and "twitter:" not in head, path
+    assert answer.text.split("<body")[1].split('class="u-boot"')[0].count("<") == 1, path
     assert int(answer.headers["content-length"]) == len(answer.content), path
 missing = client.get("/nowhere", headers={"accept": "text/html"})
 assert missing.status_code == 404 and "There is no such page" in missing.text

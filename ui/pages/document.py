@@ -20,6 +20,12 @@ if (chosen) document.documentElement.dataset.theme = chosen;
 <link rel="stylesheet" href="/studio/form.css">
 <script type="module" src="/studio/shell.js"></script>
 """
+# What stands on a page until it has something to show: quiet blocks in the place of its cards. A page is ready when the
+# client module has drawn it, the launch page when the server has filled its form.
+SKELETON = '<div class="u-boot" aria-hidden="true" data-until="{}"><div><i></i><i></i><i></i><i></i><i></i></div></div>'
+READY = {"launch": "#launch-side :is(pre, .u-error)"}
+READY_BY_DEFAULT = ".u-hot .u-part:not([aria-busy])"
+BODY = re.compile(rb"<body[^>]*>")
 # Cards for social networks that speak of Gradio and name pictures elsewhere, and a manifest that nobody serves.
 FOREIGN = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
 
@@ -91,4 +97,6 @@ class Document:
 
     def _rewritten(self, page: bytes, module: str) -> bytes:
         head = f'<title>Unmask Studio</title>{HEAD}<link rel="modulepreload" href="/studio/{module}.js">\n</head>'
-        return FOREIGN.sub(b"", page).replace(b"</head>", head.encode(), 1)
+        page = FOREIGN.sub(b"", page).replace(b"</head>", head.encode(), 1)
+        skeleton = SKELETON.format(READY.get(module, READY_BY_DEFAULT)).encode()
+        return BODY.sub(lambda match: match[0] + skeleton, page, count=1)

@@ -159,6 +159,21 @@ function navigation() {
   );
 }
 
+/** Takes the skeleton away as soon as the page has what it waits for, and never puts it back. */
+function awaitContent() {
+  const skeleton = document.querySelector(".u-boot");
+  if (!skeleton) return;
+  const look = () => {
+    if (!document.querySelector(skeleton.dataset.until)) return;
+    watcher.disconnect();
+    skeleton.remove();
+  };
+  const watcher = new MutationObserver(look);
+  watcher.observe(document.body, { attributeFilter: ["aria-busy"], childList: true, subtree: true });
+  look();
+}
+
 document.body.prepend(navigation());
+awaitContent();
 labelTheme();
 addEventListener("keydown", press);
