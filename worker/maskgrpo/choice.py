@@ -21,6 +21,8 @@ _RACE_NODES = (-17.0, 8.5, 0.05)
 _QUANTILE_NODES = (-40.0, 14.0, 0.75)
 """First and last log-odds, and the step, of the rule in `log_probability_of_set_over_draws`."""
 _NUM_BISECTIONS = 48
+_LARGEST_BLOCK = 1 << 22
+"""Numbers that `log_probability_of_set_over_draws` holds at once, unless one node alone needs more."""
 LEAST_LOG_PROBABILITY = -38.0
 """Below it the rule over quantiles sees only its first node: the probability is floored, its gradient 0."""
 
@@ -101,11 +103,10 @@ def log_probability_of_set_over_draws(
     log_times = _log_time_quantiles(log_rates.double(), is_newly_unmasked, log_odds)
     transition = rows // log_rates.shape[1]
     hazards = log_probs / temperature.to(log_probs.dtype)[transition][:, None]
-    columns = []
-    for node in range(len(log_odds)):
-        times = log_times[:, node][transition].to(log_probs.dtype)
-        columns.append(_LogLaterThan.apply(log_probs, hazards, times))
-    later = log_times.new_zeros(log_times.shape).index_add(0, transition, torch.stack(columns, dim=1).double())
+    num_at_once = max(1, _LARGEST_BLOCK // max(1, log_probs.numel()))
+    blocks = log_times[transition].to(log_probs.dtype).split(num_at_once, dim=1)
+    columns = torch.cat([_LogLaterThan.apply(log_probs, hazards, block) for block in blocks], dim=1)
+    later = log_times.new_zeros(log_times.shape).index_add(0, transition, columns.double())
     weights = F.logsigmoid(log_odds) + F.logsigmoid(-log_odds) + math.log(width)
     is_choice = torch.zeros_like(log_times[:, 0], dtype=torch.bool).index_fill(0, transition, True)
     log_probability = (later + weights).logsumexp(dim=1).clamp(LEAST_LOG_PROBABILITY, 0.0)
@@ -113,11 +114,11 @@ def log_probability_of_set_over_draws(
 
 
 class _LogLaterThan(torch.autograd.Function):
-    """`_log_later_than`, made again in the backward pass: the (R, K) numbers of all nodes would not fit in memory."""
+    """`_log_later_than`, made again in the backward pass: its (R, Q, K) numbers would not fit in memory."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> Tensor:
-        """Keeps the inputs, which all nodes but for the times share."""
+        """Keeps the inputs, which all blocks of nodes but for the times share."""
         ctx.save_for_backward(*inputs)
         return _log_later_than(*inputs)
 
@@ -130,8 +131,9 @@ class _LogLaterThan(torch.autograd.Function):
 
 
 def _log_later_than(log_probs: Tensor, hazards: Tensor, log_times: Tensor) -> Tensor:
-    """Gives (R,) log sum_v p(v) exp(-exp(hazard_v + log t))."""
-    return (log_probs - (hazards + log_times[:, None]).clamp(max=MAX_LOG_HAZARD).exp()).logsumexp(dim=1)
+    """Gives (R, Q) log sum_v p(v) exp(-exp(hazard_v + log t)) of (R, K) distributions at (R, Q) log-times."""
+    over = (hazards[:, None] + log_times[:, :, None]).clamp(max=MAX_LOG_HAZARD).exp()
+    return (log_probs[:, None] - over).logsumexp(dim=2)
 
 
 def _log_over_by(log_hazard: Tensor) -> Tensor:
