@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from backend.preflight.operations import masked_counts
 from backend.preflight.sizes import PolicySizes
-from backend.schemas.algorithm import SamplingConfig, StepSelection, TransitionDefinition
+from backend.schemas.algorithm import MaskGRPOConfig, SamplingConfig, StepSelection, TransitionDefinition
 from backend.schemas.config import EvaluateConfig, SampleConfig, TrainConfig
+from backend.schemas.objective import Objective
 from backend.schemas.scaling import LORA_TARGETS, Precision
 
 NUM_TEXT_TOKENS = 16
@@ -143,13 +144,17 @@ def _batch(
 
 
 def _update(config: TrainConfig, batch: Batch, sizes: PolicySizes) -> Update:
-    is_every = config.grpo.step_selection is StepSelection.ALL
+    remaskings = _remasked_counts(config.grpo, sizes.num_image_tokens)
+    is_every = config.grpo.step_selection is StepSelection.ALL and not remaskings
     num_selected = batch.num_steps if is_every else min(config.grpo.num_selected_steps, batch.num_steps)
+    num_selected = len(remaskings) or num_selected
     num_transitions = batch.num_pictures * num_selected
     num_parts = min(config.optimizer.num_micro_batches, num_transitions)
     of_a_part = math.ceil(num_transitions / num_parts)
     counts = masked_counts(sizes.num_image_tokens, batch.num_steps)
-    if config.grpo.transition is TransitionDefinition.CANDIDATE_2:
+    if remaskings:
+        rows_by_step = remaskings
+    elif config.grpo.transition is TransitionDefinition.CANDIDATE_2:
         rows_by_step = [before - after for before, after in pairwise(counts)]
     else:
         rows_by_step = counts[:-1]
@@ -165,3 +170,11 @@ def _update(config: TrainConfig, batch: Batch, sizes: PolicySizes) -> Update:
         num_transitions=of_a_part,
         num_prompts=min(batch.num_prompts, math.ceil(of_a_part / (num_selected * batch.group_size)) + 1),
     )
+
+
+def _remasked_counts(grpo: MaskGRPOConfig, num_image_tokens: int) -> list[int]:
+    """Masked tokens of the forward process's states, by its even ladder of mask ratios; none with a trajectory."""
+    if grpo.objective is not Objective.FORWARD_PROCESS:
+        return []
+    least, number = grpo.forward_process.least_mask_ratio, grpo.forward_process.num_remaskings
+    return [math.ceil(num_image_tokens * (least + (1 - least) * (place + 1) / number)) for place in range(number)]
