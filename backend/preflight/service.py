@@ -34,6 +34,8 @@ from backend.schemas.scaling import Precision
 
 # A tenth of the device is left to what no estimate knows.
 USABLE_SHARE = 0.9
+# Narrower models leave a GPU idle between their kernels.
+SMALLEST_GPU_WIDTH = 1024
 
 WHAT: Mapping[str, str] = {
     "process": "Python, torch and libraries; on a GPU its context",
@@ -168,12 +170,16 @@ def _answer(
         seconds_in_all=seconds.total * plan.num_steps,
         num_steps=plan.num_steps,
         changes=changes,
-        notes=tuple(_notes(config, plan, fits, changes)),
+        notes=tuple(_notes(config, plan, device, fits, changes)),
     )
 
 
-def _notes(config: Estimated, plan: Plan, fits: bool | None, changes: tuple[PreflightChange, ...]) -> list[str]:
+def _notes(
+    config: Estimated, plan: Plan, device: PreflightDevice, fits: bool | None, changes: tuple[PreflightChange, ...]
+) -> list[str]:
     notes = ["Time is that of rollout and update; rewards, probes, pictures and checkpoints come on top."]
+    if device.kind == "cuda" and plan.sizes.hidden_size < SMALLEST_GPU_WIDTH:
+        notes.append("So small a model waits for its kernels to be launched, which the time does not count.")
     if plan.num_processes > 1:
         notes.append(
             f"Figures are of each of {plan.num_processes} processes; their exchange of gradients is not in them."

@@ -15,6 +15,7 @@ from ui.components.hot import hot_part
 from ui.components.inputs import form_inputs
 from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
+from ui.pages.launch_preflight import ConfigOf, PreflightPart
 from ui.studio import StudioClient, StudioError, client_for
 from ui.views import arithmetic, changes, duration, estimate_seconds, yaml_of
 
@@ -73,8 +74,10 @@ def launch_page(blocks: gr.Blocks) -> None:
             forms = [_kind_form(name) for _, name in KIND_NAMES]
         with gr.Column(scale=5, elem_classes=["u-side"]):
             button = gr.Button("Launch", variant="primary", elem_id="launch-button")
+            preflight = PreflightPart()
             side = gr.HTML(READING, apply_default_css=False, elem_id="launch-side")
     everything = [input_ for form in forms for input_ in form.inputs]
+    preflight.follow(side, kind, everything, _config_reader(forms))
     outputs = [recipe, kind, origin, *(form.column for form in forms), *everything, side]
     blocks.load(_opener(forms), None, outputs, queue=False, show_progress="hidden")
     recipe.input(_recipe_chooser(forms), recipe, outputs, queue=False, show_progress="hidden")
@@ -178,6 +181,17 @@ def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
         return f"/run?id={run.id}", gr.skip()
 
     return launch
+
+
+def _config_reader(forms: list[KindForm]) -> ConfigOf:
+    def read(kind: str, shown: tuple[FormValue, ...]) -> RunConfig | None:
+        form, own = _own_values(forms, kind, shown)
+        try:
+            return form.model.model_validate(form.data(own))  # type: ignore[return-value]
+        except ValidationError:
+            return None
+
+    return read
 
 
 def _own_values(

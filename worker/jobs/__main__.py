@@ -17,6 +17,7 @@ from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import Body, Log, StatusChanged
 from worker.jobs import run_job
+from worker.jobs.device_rate import note_device
 from worker.jobs.joining import follow_first, joined_processes
 from worker.jobs.launch import PEER_LOST, launch, num_processes_of
 from worker.jobs.lines import line_of
@@ -41,6 +42,7 @@ def main() -> int:
     try:
         with locked(folder):
             config = run_config_adapter.validate_json(folder.read("config.json"))
+            note_device(config.policy, folder)
             with joined_processes(config) as processes:
                 converse(run_job(config, folder, processes), pipe)
     except PeerLostError as error:
