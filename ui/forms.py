@@ -125,16 +125,6 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
     return problems
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where two nested configurations differ: (path, before, after)."""
-    for key in [*before, *(key for key in after if key not in before)]:
-        here, old, new = f"{path}{key}", before.get(key), after.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{here}.")
-        elif old != new:
-            yield here, old, new
-
-
 def _collect(model: type[BaseModel], values: Mapping[str, FormValue], prefix: str) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for name, info in model.model_fields.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 import yaml
@@ -12,7 +13,7 @@ from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
 from backend.schemas.objective import Objective
 from backend.schemas.run import Run
-from ui.forms import differences, spaced
+from ui.forms import spaced
 
 
 def yaml_of(config: BaseModel) -> str:
@@ -99,7 +100,26 @@ def duration(seconds: float) -> str:
 def changes(before: BaseModel, after: BaseModel) -> list[tuple[str, str, str]]:
     """Where a configuration departs from another of its kind: (path, before, after)."""
     found = differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
-    return [(path, plain(old), plain(new)) for path, old, new in found]
+    return [(path, _told(before, path, old), _told(after, path, new)) for path, old, new in found]
+
+
+def _told(config: BaseModel, path: str, value: Any) -> str:
+    """A setting's value in words; of parts that stand in a list, such as rewards, only what was set."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        parts = reduce(getattr, path.split("."), config)
+        assert isinstance(parts, tuple)
+        return plain([part.model_dump(mode="json", exclude_defaults=True) for part in parts])
+    return plain(value)
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two nested configurations differ: (path, before, after)."""
+    for key in [*before, *(key for key in after if key not in before)]:
+        here, old, new = f"{path}{key}", before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from differences(old, new, f"{here}.")
+        elif old != new:
+            yield here, old, new
 
 
 def plain(value: Any) -> str:

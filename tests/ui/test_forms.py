@@ -16,7 +16,7 @@ from backend.schemas.config import (
     SampleConfig,
     TrainConfig,
 )
-from ui.forms import FieldKind, FormField, data_from, differences, fields_of, problems_of, sections_of, values_of
+from ui.forms import FieldKind, FormField, data_from, fields_of, problems_of, sections_of, values_of
 
 KINDS: tuple[type[BaseModel], ...] = (TrainConfig, PretrainConfig, SampleConfig, EvaluateConfig)
 
@@ -155,8 +155,3 @@ def test_a_refused_value_is_told_by_its_title_and_in_words() -> None:
     problems = dict(problems_of(caught.value, TrainConfig))
     assert problems["Group size"] == "must be greater than or equal to 2, not 1"
     assert "valid integer" in problems["Training steps"]
-
-
-def test_differences_name_the_path_and_both_values() -> None:
-    before, after = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "d": [1], "e": 5}
-    assert list(differences(before, after)) == [("a.c", 2, 3), ("e", None, 5)]

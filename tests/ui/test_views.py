@@ -20,7 +20,7 @@ from backend.schemas.config import (
     run_config_adapter,
 )
 from backend.schemas.run import RequestFlags, Run, RunStatus
-from ui.views import arithmetic, changes, duration, estimate_seconds, plain, yaml_of
+from ui.views import arithmetic, changes, differences, duration, estimate_seconds, plain, yaml_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -117,7 +117,7 @@ def test_changes_tell_the_path_and_both_values() -> None:
     before = train()
     after = train(rewards=[{"name": "dense", "weight": 0.5}], optimizer={"decay_steps": 9})
     assert changes(before, after) == [
-        ("rewards", "strict 1", "dense 0.5"),
+        ("rewards", "strict", "dense 0.5"),
         ("optimizer.decay_steps", "empty", "9"),
     ]
     assert changes(before, before) == []
@@ -127,3 +127,8 @@ def test_values_are_told_shortly() -> None:
     assert plain([]) == plain(None) == plain("") == "empty"
     assert plain(3e-6) == "3e-06"
     assert plain(["a", "b"]) == "a, b"
+
+
+def test_differences_name_the_path_and_both_values() -> None:
+    before, after = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "d": [1], "e": 5}
+    assert list(differences(before, after)) == [("a.c", 2, 3), ("e", None, 5)]
