@@ -15,10 +15,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from backend.client import StudioClient
+from backend.embedded.processes import Ledger
 from backend.schemas.config import run_config_adapter
 from backend.schemas.run import Run, RunCreate
 
@@ -58,8 +60,8 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def studio() -> Iterator[str]:
-    """The address of a studio of this session's own: Postgres, Valkey, web and worker."""
+def _up() -> Iterator[tuple[str, Path]]:
+    """A studio of this session's own, with Postgres, Valkey, web and worker: its address and its data folder."""
     folder, port = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp" if os.path.isdir("/tmp") else None)), _free_port()
     environment = {key: value for key, value in os.environ.items() if not key.endswith(("_URL", "DATA_DIR"))}
     command = [sys.executable, "-m", "backend.cli", "up", "--port", str(port), "--data-dir", str(folder / "data")]
@@ -68,11 +70,24 @@ def studio() -> Iterator[str]:
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for_pages(address, process, folder / "log")
-            yield address
+            yield address, folder / "data"
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def studio(_up: tuple[str, Path]) -> str:
+    """The studio's address."""
+    return _up[0]
+
+
+@pytest.fixture
+def web_process(_up: tuple[str, Path]) -> Callable[[], psutil.Process]:
+    """Finds the present web process of the studio."""
+    ledger = Ledger(_up[1] / "processes.json")
+    return lambda: next(process for entry, process in ledger.leftovers() if entry.name == "web")
 
 
 def _wait_for_pages(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

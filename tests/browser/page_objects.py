@@ -43,6 +43,10 @@ class RunPage:
         """Waits for the status in the header."""
         expect(self.page.locator(".u-status").first).to_have_text(status, timeout=seconds * 1000)
 
+    def press(self, name: str) -> None:
+        """Presses a button of the header."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
     def step(self) -> int:
         """The step that the header shows."""
         found = re.search(r"step (\d+)/\d+", self.page.locator(".u-part").inner_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from backend.client import StudioClient
 from backend.schemas.run import Run
@@ -31,6 +32,18 @@ def test_nothing_scrolls_sideways(open_page: OpenPage, paths: list[str], width: 
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.evaluate(STICKING_OUT) == [], path
         page.context.close()
+
+
+def test_the_list_of_runs_is_cards_on_a_narrow_screen_and_hides_nothing(open_page: OpenPage, trained: Run) -> None:
+    page = open_page("/runs", width=390, height=844)
+    row = page.get_by_role("row", name=trained.name).first
+    for name in ("Kind", "Step", "Reward", "Age"):
+        expect(row.locator(f"[data-name={name}]")).to_be_visible()
+    expect(row.get_by_role("link", name="Clone")).to_be_visible()
+    expect(row.locator(".u-status")).to_be_visible()
+    wide = open_page("/runs")
+    assert wide.locator(".u-cards tbody tr").first.evaluate("row => getComputedStyle(row).display") == "table-row"
+    assert row.evaluate("row => getComputedStyle(row).display") == "grid"
 
 
 @pytest.mark.parametrize(("scheme", "colours"), [("light", LIGHT), ("dark", DARK)])

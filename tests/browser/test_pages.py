@@ -44,6 +44,49 @@ def test_the_kinds_of_run_have_forms_of_their_own(open_page: OpenPage) -> None:
     form.expect_yaml("samples_per_prompt: 3")
 
 
+def test_tasks_are_ticked(open_page: OpenPage) -> None:
+    form = LaunchPage(open_page("/launch"))
+    form.page.locator("#field-prompts-tasks").get_by_label("counting").check()
+    form.expect_yaml("- counting")
+
+
+def test_the_launch_form_is_shown_when_the_recipe_has_filled_it(open_page: OpenPage) -> None:
+    page = open_page("/")
+    page.goto("/launch", wait_until="commit")
+    expect(page.locator(".u-boot")).to_be_attached()
+    expect(page.locator(".u-boot")).to_have_count(0)
+    assert page.locator("#recipe input").input_value() != ""
+    assert "num_steps" in page.locator("#launch-side pre").inner_text()
+
+
+def test_links_of_earlier_versions_still_open(open_page: OpenPage, trained: Run) -> None:
+    page = open_page(f"/groups?run={trained.id}")
+    expect(page.locator(".u-tile").first).to_be_visible()
+    assert f"/groups?id={trained.id}&step=" in page.url
+
+
+def test_each_part_of_a_board_has_the_key_to_its_own_bars(open_page: OpenPage) -> None:
+    page = open_page("/")
+    script = """async () => {
+      const { groupRows } = await import("/studio/board.js");
+      const group = (purpose, num_samples, parts) => {
+        const sample = { reward_breakdown: parts, reward: 1, advantage: null, image_url: "data:,", prompt: "p" };
+        return { purpose, prompt: "p", is_kept: true, samples: Array(num_samples).fill(sample) };
+      };
+      const training = group("train", 2, { strict: 1, jpeg_size: 0 });
+      const rows = groupRows([training, group("probe", 1, { correct: 1, dense: 1 })]);
+      const keys = (row) => (row.matches(".u-reward-key") ? [row] : [...row.querySelectorAll(".u-reward-key")]);
+      return rows.map((row) => keys(row).map((key) => key.textContent));
+    }"""
+    assert page.evaluate(script) == [["strictjpeg size"], [], ["correctdense"]]
+
+
+def test_sizes_are_told_in_binary_units(open_page: OpenPage) -> None:
+    page = open_page("/")
+    script = "sizes => import('/studio/format.js').then(({ bytes }) => sizes.map(bytes))"
+    assert page.evaluate(script, [1023, 2048, 9_437_184, 3 * 2**30]) == ["1023 B", "2 KiB", "9 MiB", "3 GiB"]
+
+
 def test_the_board_steps_with_the_arrow_keys(open_page: OpenPage, trained: Run) -> None:
     page = open_page(f"/groups?id={trained.id}")
     expect(page.locator(".u-tile").first).to_be_visible()
@@ -70,6 +113,7 @@ def test_the_replay_plays_scrubs_and_shows_its_layers(open_page: OpenPage, train
     page = open_page(f"/groups?id={trained.id}")
     page.locator(".u-tile").first.click()
     sample = SamplePage(page)
+    expect(page.locator(".u-crumb")).to_contain_text(f"Runs / {trained.name} / step")
     sample.press("Home")
     assert sample.caption() == "Picture at step 1/4"
     mask = sample.grid()
@@ -135,6 +179,9 @@ def test_a_failed_run_says_what_happened_and_the_cure(open_page: OpenPage, clien
     page = open_page(f"/run?id={run.id}")
     RunPage(page).expect_status("failed", seconds=120)
     expect(page.get_by_role("alert")).to_contain_text("no model folder at /nowhere")
+    expect(page.locator('section[aria-label="Groups"]')).to_contain_text("the run ended before it had stored any")
+    for promise in ("come with", "comes with", "yet", "Waits"):
+        expect(page.locator(".u-chart-none:visible", has_text=promise)).to_have_count(0)
 
 
 def test_the_list_filters_by_status(open_page: OpenPage, trained: Run) -> None:

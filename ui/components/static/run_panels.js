@@ -8,6 +8,9 @@ import { groupRow, groupRows } from "./board.js";
 const NUM_GROUPS = 4,
   NUM_EVENTS = 100;
 
+/** The studio was away for a moment: the next event asks again, and the header says that the connection is lost. */
+const later = () => {};
+
 /** The groups of the newest stored step; keeps showing them until the next ones have arrived. */
 export function boardPanel(run) {
   const none = absence(run, {
@@ -43,7 +46,7 @@ export function boardPanel(run) {
   const take = ({ body: event }, isPast) => {
     if (event.type !== (run.kind === "train" ? "step" : "samples")) return;
     newest = event.step;
-    if (!isPast) load();
+    if (!isPast) load().catch(later);
   };
   return { element: card("Groups", body, at, more), take, settle: load, renew: none.renew };
 }
@@ -145,7 +148,7 @@ export function checkpointPanel(run) {
     settle: load,
     renew: none.renew,
     take: ({ body }, isPast) => {
-      if (body.type === "checkpoint" && !isPast) load();
+      if (body.type === "checkpoint" && !isPast) load().catch(later);
     },
   };
 }
@@ -172,7 +175,7 @@ export function logPanel(run) {
     if (isPast || loading) return;
     loading = setTimeout(async () => {
       loading = null;
-      await load();
+      await load().catch(later);
     }, 2000);
   };
   const element = card(
