@@ -2,8 +2,9 @@
 import { get, post } from "./api.js";
 import { failure } from "./dom.js";
 
-// A worker that was killed is back within seconds; one that gets no further for longer needs a person.
-const PATIENCE_MS = { refused: 20_000, still: 90_000 };
+// A worker that was killed is back within seconds. One that lives, which the studio itself watches, may take minutes
+// for its first task on a busy machine.
+const PATIENCE_MS = { refused: 20_000, still: 300_000 };
 const PAUSES_MS = [150, 150, 300, 500, 1000];
 
 /** Follows the decoding of the sample at `path`; `picture` is the stage that shows its frames. */
@@ -20,7 +21,7 @@ export async function decodeInto(path, picture) {
 /** Resolves once the frames are decoded; rejects with what stands in the way. */
 async function decoded(path, onState) {
   let mustAsk = true,
-    refusal = null,
+    refusedAt = null,
     seen = "",
     since = performance.now();
   onState(null);
@@ -28,18 +29,20 @@ async function decoded(path, onState) {
     try {
       const frames = await (mustAsk ? post : get)(`${path}/frames`);
       if (frames.state === "decoded") return;
-      onState(frames);
       // A run that was resumed has made the sample anew, and knows nothing of who asked before.
       mustAsk = frames.state === "composed";
-      refusal = null;
-      if (seen !== (seen = `${frames.state} ${frames.num_done}`)) since = performance.now();
+      refusedAt = null;
+      if (seen !== (seen = `${frames.state} ${frames.num_done}`)) {
+        since = performance.now();
+        onState(frames);
+      }
     } catch (error) {
       if (error.status !== 503 && error.status !== 0) throw error;
-      refusal = error;
+      refusedAt ??= performance.now();
+      if (performance.now() - refusedAt > PATIENCE_MS.refused) throw error;
       mustAsk = true;
     }
     const waited = performance.now() - since;
-    if (refusal && waited > PATIENCE_MS.refused) throw refusal;
     if (waited > PATIENCE_MS.still) throw stuck(waited);
     await new Promise((resume) => setTimeout(resume, PAUSES_MS[Math.min(round, PAUSES_MS.length - 1)]));
   }
@@ -52,7 +55,7 @@ function words(frames) {
 
 function stuck(waited) {
   return new Error(
-    `Nothing has moved for ${Math.round(waited / 1000)} s. The interactive worker may be busy with other requests: its ` +
-      "lines in the studio's log say more. The request stands.",
+    `Nothing has moved for ${Math.round(waited / 1000)} s. The interactive worker may be busy with other requests: ` +
+      "its lines in the studio's log say more. The request stands.",
   );
 }
