@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +100,7 @@ def load_open_clip(architecture: str | Path, weights: Path) -> ClipModel:
         raise ValueError(f"open_clip knows no architecture {architecture!r}; near it: {known or 'none'}")
     try:
         # The first weights are drawn from the global generator, which is not ours to move.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _quiet():
             model = open_clip.create_model(name, load_weights=False)
         tokenizer = open_clip.get_tokenizer(name)
     except (OSError, RuntimeError, TypeError, KeyError) as error:
@@ -135,6 +137,17 @@ def load_transformers_clip(folder: Path, weights: Path) -> ClipModel:
         encode_picture=lambda pictures: model.get_image_features(pixel_values=pictures).pooler_output,
         encode_prompt=lambda ids: model.get_text_features(input_ids=ids).pooler_output,
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """open_clip warns that the model is random; it is, until the next line fills it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _frozen(model: nn.Module) -> nn.Module:
