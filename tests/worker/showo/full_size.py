@@ -1,8 +1,8 @@
 """Show-o at its published size, random, in float32 at 256 px: one unmasking step and one loss step, timed and weighed.
 
 A process of its own (`python -m tests.worker.showo.full_size`), so that its memory is measured and given back whole. No
-optimizer state: each gradient is looked at and let go once text and image have both added to it. Measured: 13.5 GB at the
-peak, 95 s of processor time (21 minutes by the clock on two cores shared by twenty).
+optimizer state: each gradient is looked at and let go once text and image have both added to it. Measured: 13.5 GB at
+the peak, 95 s of processor time (21 minutes by the clock on two cores shared by twenty).
 """
 
 from __future__ import annotations
