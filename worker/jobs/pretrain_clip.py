@@ -101,6 +101,9 @@ class ClipPretraining:
         rankings, areas = self._rankings()
         content = {name: asdict(each) for name, each in rankings.items()} | areas
         self._folder.write(f"{EXPORTED_CLIP}/ranking.json", json.dumps(content, indent=1).encode())
+        if not all(each.num_pairs for each in rankings.values()):
+            message = "the policy's pictures are all right or all wrong, so there is no pair of them to rank"
+            return (yield Log(level="warning", message=message))
         return (
             yield ScoreMeasured(
                 step=self.stage.step,
@@ -108,7 +111,7 @@ class ClipPretraining:
                 policy="clip",
                 values={name: number(each.value) for name, each in rankings.items()}
                 | {name: number(value) for name, value in areas.items()},
-                intervals={name: (each.low, each.high) for name, each in rankings.items() if each.num_pairs},
+                intervals={name: (each.low, each.high) for name, each in rankings.items()},
                 num_prompts=_NUM_PROMPTS,
                 samples_per_prompt=_NUM_PICTURES,
             )
