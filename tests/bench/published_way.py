@@ -1,9 +1,9 @@
 """Mask-GRPO the published way, as a baseline and an oracle: slow on purpose, and right.
 
-One image at a time, whole sequences under a dense mask, logits over the full vocabulary on every row, the text computed
-anew at every unmasking step, a host round trip a step; and a loss that replays one unmasking step at a time. It keeps
-our fixes of what that way gets wrong (docs/algorithm.md), so that both ways can be compared number by number, and takes
-its noise from outside.
+One image at a time through transformers' Phi, whole sequences under a dense mask, logits over the full vocabulary on
+every row, the text computed anew at every unmasking step, a host round trip a step; and a loss that replays one
+unmasking step at a time. It keeps our fixes of what that way gets wrong (docs/algorithm.md), so that both ways can be
+compared number by number, and takes its noise from outside.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from backend.schemas.algorithm import MaskGRPOConfig, SamplingConfig
+from tests.bench.published_phi import published_logits
 from worker.maskgrpo.loss import mask_grpo_loss
 from worker.maskgrpo.replay import Transitions
 from worker.maskgrpo.sampling import draw_noise
 from worker.maskgrpo.schedule import masked_counts, temperatures
-from worker.showo.attention import omni_attention_allowed
 from worker.showo.policy import ShowoPolicy
 
 
@@ -45,8 +45,7 @@ def dense_logits(policy: ShowoPolicy, prompts: Sequence[str], codes: Tensor) -> 
     """Logits over the image codes, (B, N) codes -> (B, N, K): whole sequences, a dense mask, the full vocabulary."""
     config = policy.showo.config
     input_ids = policy.input_ids(prompts, codes)
-    logits = policy.showo.logits(input_ids, omni_attention_allowed(input_ids, policy.layout))
-    in_image = logits[:, policy.layout.text_block_length + 1 : -1]
+    in_image = published_logits(policy, input_ids)[:, policy.layout.text_block_length + 1 : -1]
     return in_image[..., config.first_image_id : config.mask_token_id].float()
 
 
