@@ -38,7 +38,8 @@ def remasked_states(groups: Sequence[Group], config: TrainConfig, mask_code: int
 
     Returns:
         B * M transitions for M re-maskings, a rollout's side by side: all masked positions are to be filled at once.
-        Their old terms are 0, see `with_old_terms`; their unmasking step is the first with no more masked positions.
+        Their old terms are 0, see `with_old_terms`; their unmasking step is the first with no more masked
+        positions, or the last.
     """
     settings = config.grpo.forward_process
     codes = torch.cat([group.trajectory.codes for group in groups]).repeat_interleave(settings.num_remaskings, dim=0)
@@ -48,7 +49,6 @@ def remasked_states(groups: Sequence[Group], config: TrainConfig, mask_code: int
     sampling = config.sampling
     by_step = masked_counts(num_tokens, sampling.num_unmasking_steps, sampling.mask_schedule)
     counts = torch.tensor(by_step[:-1], device=codes.device)
-    # The first step is the one where all is masked, and only that one: replay computes its state once a prompt.
     step = (counts > is_masked.sum(dim=1, keepdim=True)).sum(dim=1).clamp(max=len(counts) - 1)
     prompts = [group.prompt for group in groups for _ in range(len(group.seeds) * settings.num_remaskings)]
     advantages = torch.cat([group.advantages for group in groups]).to(codes.device)

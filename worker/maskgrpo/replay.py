@@ -130,7 +130,8 @@ def replay(
     """
     rows = transitions.is_read.flatten().nonzero().squeeze(1)
     distinct, places = encode_prompts(policy, transitions.prompts, guidance_scale)
-    states, state_of = distinct_states(transitions.step, places)
+    is_blank = (transitions.codes == policy.codebook_size).all(dim=1)
+    states, state_of = distinct_states(is_blank, places)
     num_tokens = transitions.codes.shape[1]
     rows_of_states = state_of[rows // num_tokens] * num_tokens + rows % num_tokens
     logits = distinct.index(places[states]).code_logits(policy, transitions.codes[states], rows_of_states)
@@ -142,18 +143,17 @@ def replay(
     return Replay(terms, logits, rows)
 
 
-def distinct_states(step: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Finds the transitions that begin in the same state: the first ones of a prompt, where all is masked.
+def distinct_states(is_blank: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Finds the transitions that begin in the same state: those of a prompt where all is masked.
 
     Args:
-        step: (M,) int64, which unmasking step.
+        is_blank: (M,) bool, where all N positions are masked.
         places: (M,) int64, which distinct prompt.
 
     Returns:
         (D,) int64, one transition for each distinct state, and (M,) int64 in [0, D), the state of each transition.
     """
-    own = torch.arange(len(step), device=step.device)
-    is_first = step == 0
-    earliest = own.new_full((len(step),), len(step)).scatter_reduce(0, places[is_first], own[is_first], "amin")
-    states, state_of = torch.where(is_first, earliest[places], own).unique(return_inverse=True)
+    own = torch.arange(len(is_blank), device=is_blank.device)
+    earliest = own.new_full((len(own),), len(own)).scatter_reduce(0, places[is_blank], own[is_blank], "amin")
+    states, state_of = torch.where(is_blank, earliest[places], own).unique(return_inverse=True)
     return states, state_of

@@ -94,10 +94,12 @@ def test_old_terms_are_the_log_probs_of_the_final_codes_on_those_states() -> Non
     assert states.old_terms.ne(0).any(dim=1).all()
 
 
-def test_the_loss_is_minus_the_mean_of_advantage_times_ratio_by_hand() -> None:
-    """Another policy than the old one, ratios by token, nothing clipped."""
+@pytest.mark.parametrize("num_unmasking_steps", [1, 3])
+def test_the_loss_is_minus_the_mean_of_advantage_times_ratio_by_hand(num_unmasking_steps: int) -> None:
+    """Another policy than the old one, ratios by token, nothing clipped; also where the rollout has one step."""
     policy = ToyPolicy(dtype=torch.float64)
-    config = forward_config({"clip_low": 0.99, "clip_high": 9.0}, num_remaskings=2)
+    sampling = {"num_unmasking_steps": num_unmasking_steps}
+    config = forward_config({"clip_low": 0.99, "clip_high": 9.0}, sampling, num_remaskings=2)
     states = with_old_terms(policy, remasked_states(rolled_out(policy, config), config, 5), 1)
     other = ToyPolicy(seed=1, dtype=torch.float64)
     other.load_state_dict({name: 0.98 * value for name, value in policy.state_dict().items()})

@@ -32,10 +32,10 @@ def test_a_transition_begins_in_the_state_that_its_step_saw() -> None:
         assert torch.equal(found.has_term[place], is_masked)
 
 
-def test_only_first_steps_of_one_prompt_share_a_state() -> None:
-    step = torch.tensor([0, 1, 0, 0, 2, 0, 1])
+def test_only_blank_states_of_one_prompt_are_one_state() -> None:
+    is_blank = torch.tensor([True, False, True, True, False, True, False])
     places = torch.tensor([1, 1, 1, 0, 0, 0, 1])
-    states, state_of = distinct_states(step, places)
+    states, state_of = distinct_states(is_blank, places)
     assert states.tolist() == [0, 1, 3, 4, 6]
     assert states[state_of].tolist() == [0, 1, 0, 3, 4, 3, 6]
 
