@@ -16,7 +16,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend import queue
-from backend.artifacts import run_folder
+from backend.artifacts import run_folder, sha256_of
 from backend.db import transaction
 from backend.samples import frames_repository as frames
 from backend.samples.files import frames_path
@@ -53,7 +53,7 @@ def decode_sample(sessions: sessionmaker[Session], runs_dir: Path, sample_id: UU
     if claimed is None:
         return
     try:
-        _write(sessions, runs_dir, claimed)
+        written = _write(sessions, runs_dir, claimed)
     except DATABASE_IS_AWAY:
         raise
     except Exception as error:
@@ -66,7 +66,10 @@ def decode_sample(sessions: sessionmaker[Session], runs_dir: Path, sample_id: UU
         is_same = frames.finish(session, sample_id=sample_id, image_sha256=claimed.sample.image_sha256)
     if not is_same:
         # A resumed run made the sample anew: these are the frames of a picture that is gone.
-        run_folder(runs_dir, claimed.sample.run_id).path(frames_path(claimed.sample.image_path)).unlink(missing_ok=True)
+        strip = run_folder(runs_dir, claimed.sample.run_id).path(frames_path(claimed.sample.image_path))
+        # Where the run has written the new picture's own frames over them since, those are its job's.
+        if strip.is_file() and sha256_of(strip) == written:
+            strip.unlink()
 
 
 def release_and_send(sessions: sessionmaker[Session]) -> None:
@@ -115,7 +118,8 @@ def say_goodbye(**_: object) -> None:
     presence.say_goodbye(presence.sessions(), name=WORKER_NAME)
 
 
-def _write(sessions: sessionmaker[Session], runs_dir: Path, claimed: frames.ClaimedFrames) -> None:
+def _write(sessions: sessionmaker[Session], runs_dir: Path, claimed: frames.ClaimedFrames) -> str:
+    """Decodes and writes the frames; returns the file's SHA-256."""
     # With the first task, not with the process: torch takes seconds and half a gigabyte.
     from worker.jobs.frames import find_tokenizer, write_frames  # noqa: PLC0415
 
@@ -130,7 +134,7 @@ def _write(sessions: sessionmaker[Session], runs_dir: Path, claimed: frames.Clai
             frames.tell_progress(session, sample_id=sample.id, num_done=num_done)
 
     tokenizer = find_tokenizer(config, folder, group.policy)
-    write_frames(folder, tokenizer, sample.image_path, group.trajectory_path, sample.index, tell)
+    return write_frames(folder, tokenizer, sample.image_path, group.trajectory_path, sample.index, tell)
 
 
 def _is_told_in_full(error: Exception) -> bool:

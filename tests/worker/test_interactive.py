@@ -166,21 +166,40 @@ def test_what_kills_its_worker_again_and_again_fails(sessions: Sessions, stored:
     assert (row.state, "3 tries in a row were lost" in str(row.error)) == ("failed", True)
 
 
+def resume_while_decoding(
+    stored: Stored, policy_folder: Path, monkeypatch: pytest.MonkeyPatch, write_own: Callable[[], object]
+) -> None:
+    """Between the interactive worker's file and its mark, a resumed run makes the group anew."""
+    write = interactive._write
+
+    def resume_meanwhile(sessions: Sessions, runs_dir: Path, claimed: frames.ClaimedFrames) -> str:
+        written = write(sessions, runs_dir, claimed)
+        decoded = stored.folder.read(FRAMES.format(1))
+        store(sessions, claimed.sample.run_id, stored.folder, policy_folder, seeds=(3, 4))
+        stored.folder.write(FRAMES.format(1), decoded)
+        write_own()
+        return written
+
+    monkeypatch.setattr(interactive, "_write", resume_meanwhile)
+
+
 def test_frames_of_a_picture_that_a_resumed_run_has_made_anew_are_not_kept(
     sessions: Sessions, stored: Stored, policy_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = interactive._write
-
-    def resume_meanwhile(sessions: Sessions, runs_dir: Path, claimed: frames.ClaimedFrames) -> None:
-        write(sessions, runs_dir, claimed)
-        store(sessions, claimed.sample.run_id, stored.folder, policy_folder, seeds=(3, 4))
-        stored.folder.write(FRAMES.format(1), b"of the picture before")
-
-    monkeypatch.setattr(interactive, "_write", resume_meanwhile)
+    resume_while_decoding(stored, policy_folder, monkeypatch, lambda: None)
     interactive.decode_sample(sessions, stored.runs_dir, stored.sample_id)
     assert not stored.folder.path(FRAMES.format(1)).exists()
     with sessions() as session:
         assert session.get(FramesRow, stored.sample_id) is None
+
+
+def test_frames_that_a_resumed_run_has_written_itself_meanwhile_are_kept(
+    sessions: Sessions, stored: Stored, policy_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = b"the new picture's strip"
+    resume_while_decoding(stored, policy_folder, monkeypatch, lambda: stored.folder.write(FRAMES.format(1), own))
+    interactive.decode_sample(sessions, stored.runs_dir, stored.sample_id)
+    assert stored.folder.read(FRAMES.format(1)) == own
 
 
 def test_an_interactive_worker_is_not_shown_as_one_that_takes_runs(sessions: Sessions) -> None:

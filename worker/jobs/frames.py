@@ -37,7 +37,7 @@ def write_frames(
     trajectory_path: str,
     index: int,
     tell: Callable[[int], None],
-) -> None:
+) -> str:
     """Decodes and writes the strip of a sample's frames, whole or not at all.
 
     Args:
@@ -47,6 +47,9 @@ def write_frames(
         trajectory_path: its group's trajectories there.
         index: its place in the group.
         tell: is called with the number of frames that are decoded so far.
+
+    Returns:
+        The SHA-256 of the file.
 
     Raises:
         ValueError: when tokenizer and trajectory do not belong together, or one of them is broken.
@@ -65,7 +68,7 @@ def write_frames(
             "put the tokenizer back that the run was started with"
         )
     strips = frame_strips(lambda codes: _decode(magvit, codes, tell), drawn, unmasked_at)
-    folder.write(frames_path(image_path), to_png(strips[0], NUM_FRAME_COLOURS))
+    return folder.write(frames_path(image_path), to_png(strips[0], NUM_FRAME_COLOURS))
 
 
 def find_tokenizer(config: BaseRunConfig, folder: RunFolder, policy: str) -> str | Path:
