@@ -108,9 +108,11 @@ class Collector:
         grpo = self._config.grpo
         trajectory = rollout(self._policy, texts, seeds, self._config.sampling, grpo.transition, term_options(grpo))
         with torch.no_grad():
-            pictures = self._policy.decode(trajectory.codes).cpu()
+            decoded = self._policy.decode(trajectory.codes)
+        pictures = decoded.cpu()
         self._seconds_rollout += time.perf_counter() - started
-        rewards = self._reward(pictures, texts)
+        # Where they were made: a reward network follows the pictures to their device.
+        rewards = self._reward(decoded, texts)
         advantages = group_advantages(rewards.total.view(-1, size), grpo.advantage_epsilon, grpo.advantage)
         groups = []
         for index, place in enumerate(places):
@@ -131,7 +133,7 @@ class Collector:
 
     def _reward(self, pictures: Tensor, prompts: list[str]) -> Rewards:
         started = time.perf_counter()
-        rewards = self._reward_function(pictures, prompts)
+        rewards = _on_cpu(self._reward_function(pictures, prompts))
         self._seconds_reward += time.perf_counter() - started
         check_finite(rewards.total, rewards.breakdown, prompts)
         return rewards
@@ -157,12 +159,13 @@ def rewards_at(rewards: Rewards, rows: Tensor) -> Rewards:
 
 def _moved(group: Group, device: torch.device) -> Group:
     """The group with its trajectory on a device; its small parts and its pictures are on the CPU."""
-    rewards = replace(
-        group.rewards,
-        total=group.rewards.total.cpu(),
-        breakdown={name: values.cpu() for name, values in group.rewards.breakdown.items()},
-    )
-    return replace(group, trajectory=group.trajectory.to(device), rewards=rewards, advantages=group.advantages.cpu())
+    trajectory = group.trajectory.to(device)
+    return replace(group, trajectory=trajectory, rewards=_on_cpu(group.rewards), advantages=group.advantages.cpu())
+
+
+def _on_cpu(rewards: Rewards) -> Rewards:
+    breakdown = {name: values.cpu() for name, values in rewards.breakdown.items()}
+    return replace(rewards, total=rewards.total.cpu(), breakdown=breakdown)
 
 
 def _rewards_of(groups: Sequence[Group]) -> Tensor:
