@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from functools import cache
 from uuid import UUID
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.catalogue import repository as catalogue
 from backend.db import build_engine, build_sessions, database_url, transaction
 from backend.logs import configure_logging
+from backend.machine import num_cores
 from backend.settings import get_settings
 from worker.heartbeat import DATABASE_IS_AWAY
 
@@ -42,7 +42,7 @@ def tell_where_we_are(sessions: sessionmaker[Session], *, name: str, queue: str,
             queue=queue,
             run_id=run_id,
             device="cuda" if shutil.which("nvidia-smi") else "cpu",
-            num_cores=len(os.sched_getaffinity(0)),
+            num_cores=num_cores(),
             memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import torch
 
 from backend.artifacts import RunFolder
+from backend.machine import num_cores
 from backend.schemas.config import PolicyConfig
 from backend.schemas.scaling import Precision
 from worker.jobs.checkpoints import checkpoint_path
@@ -84,7 +84,7 @@ def device_of(config: PolicyConfig) -> torch.device:
 
 def prepare_torch(config: PolicyConfig) -> None:
     """Threads, this process's GPU, and determinism."""
-    torch.set_num_threads(config.num_threads or max(1, len(os.sched_getaffinity(0)) // num_local_processes()))
+    torch.set_num_threads(config.num_threads or max(1, num_cores() // num_local_processes()))
     if is_rank() and (device := device_of(config)).type == "cuda":
         torch.cuda.set_device(device)
     # Not `use_deterministic_algorithms`: it does the same, and imports the compiler for seconds.
