@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import socket
 import time
@@ -18,6 +19,8 @@ from backend.schemas.config import PolicyConfig
 from backend.schemas.preflight import MeasuredDevice
 from worker.jobs.policies import device_of, prepare_torch
 
+_log = logging.getLogger(__name__)
+
 _NUM_TRIES = 3
 _COPIED_BYTES = 64 << 20
 # Sides of the matrices, and products a try: large enough for the device's rate, over in a tenth of a second.
@@ -27,12 +30,18 @@ _CPU_SIDE, _CPU_HALF_SIDE, _CUDA_SIDE = 1024, 512, 8192
 def note_device(config: PolicyConfig, folder: RunFolder) -> None:
     """Measures the job's device and writes it beside the runs, a file a machine and kind of device.
 
-    The fastest measurement stays: a slower one met a busy machine or had fewer threads.
+    The fastest measurement stays: a slower one met a busy machine or had fewer threads. A device that cannot be
+    measured, as one whose memory others hold, is left to the run itself.
     """
     device, host = device_of(config), socket.gethostname()
     path = devices_folder(folder.root.parent) / f"{host}-{device.type}.json"
     prepare_torch(config)
-    found = measure(device, host)
+    found = _measured(device, host)
+    if device.type == "cuda":
+        # The matrices' blocks would stay with torch's allocator, and the run needs the memory in other sizes.
+        torch.cuda.empty_cache()
+    if found is None:
+        return
     earlier = [each for each in read_devices(path.parent) if (each.host, each.kind) == (host, device.type)]
     if any(each.float32_rate >= found.float32_rate for each in earlier):
         return
@@ -40,6 +49,15 @@ def note_device(config: PolicyConfig, folder: RunFolder) -> None:
     with suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, found.model_dump_json().encode())
+
+
+def _measured(device: torch.device, host: str) -> MeasuredDevice | None:
+    """None where torch cannot do it: by its return the error and all that its frames held are gone."""
+    try:
+        return measure(device, host)
+    except RuntimeError as error:
+        _log.warning("the device's rate was not measured, the run goes on: %s", error)
+        return None
 
 
 def measure(device: torch.device, host: str) -> MeasuredDevice:

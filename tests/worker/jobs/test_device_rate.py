@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import psutil
+import pytest
 import torch
 
 from backend.artifacts import RunFolder
 from backend.preflight.devices import devices_folder, read_devices
 from backend.schemas.config import PolicyConfig
+from worker.jobs import device_rate
 from worker.jobs.device_rate import note_device
 
 
@@ -39,3 +41,15 @@ def test_a_folder_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
     (tmp_path / "devices").write_text("in the way")
     note_device(PolicyConfig(device="cpu", num_threads=1), folder)
     assert read_devices(devices_folder(tmp_path / "runs")) == []
+
+
+def test_a_device_without_memory_for_the_measurement_costs_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path / "runs" / "a")
+    folder.root.mkdir(parents=True)
+    # No machine holds two such matrices: torch itself raises, as it does on a full GPU.
+    monkeypatch.setattr(device_rate, "_CPU_SIDE", 1 << 29)
+    note_device(PolicyConfig(device="cpu", num_threads=1), folder)
+    assert read_devices(devices_folder(tmp_path / "runs")) == []
+    assert "was not measured, the run goes on" in caplog.text
