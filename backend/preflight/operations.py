@@ -10,6 +10,10 @@ import math
 from dataclasses import dataclass
 
 from backend.preflight.sizes import PolicySizes
+from backend.schemas.algorithm import MaskSchedule
+
+# Show-o's sigmoid schedule runs from minus this to this.
+_SIGMOID_END = 3.0
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,12 @@ class Forward:
     """positions over all sequences that get logits"""
 
 
-def masked_counts(num_tokens: int, num_steps: int) -> list[int]:
-    """How many tokens are masked before each unmasking step, and 0 at the end: the cosine schedule."""
+def masked_counts(num_tokens: int, num_steps: int, schedule: MaskSchedule = MaskSchedule.COSINE) -> list[int]:
+    """How many tokens are masked before each unmasking step, and 0 at the end, as the worker's schedules have it."""
     counts = [num_tokens]
     for step in range(1, num_steps):
-        wanted = math.floor(num_tokens * math.cos(math.pi / 2 * step / num_steps))
-        counts.append(max(1, min(wanted, counts[-1] - 1)))
+        wanted = math.floor(num_tokens * _mask_ratio(step, num_steps, schedule))
+        counts.append(max(num_steps - step, min(wanted, counts[-1] - 1)))
     return [*counts, 0]
 
 
@@ -55,10 +59,17 @@ def text_operations(sizes: PolicySizes, num_texts: int, num_text_tokens: int) ->
 
 
 def rollout_operations(
-    sizes: PolicySizes, num_steps: int, *, num_prompts: int, group_size: int, num_text_tokens: int, is_guided: bool
+    sizes: PolicySizes,
+    num_steps: int,
+    *,
+    num_prompts: int,
+    group_size: int,
+    num_text_tokens: int,
+    is_guided: bool,
+    mask_schedule: MaskSchedule = MaskSchedule.COSINE,
 ) -> int:
     """Operations of unmasking a batch of groups; the first step is made once a prompt, where all is still masked."""
-    counts = masked_counts(sizes.num_image_tokens, num_steps)
+    counts = masked_counts(sizes.num_image_tokens, num_steps, mask_schedule)
     twice = 2 if is_guided else 1
     total = text_operations(sizes, num_prompts + (1 if is_guided else 0), num_text_tokens)
     for step, count in enumerate(counts[:-1]):
@@ -66,3 +77,17 @@ def rollout_operations(
         passed = Forward(twice * num_sequences, twice * num_sequences * count)
         total += forward_operations(sizes, passed, num_text_tokens)
     return total
+
+
+def _mask_ratio(num_done: int, num_steps: int, schedule: MaskSchedule) -> float:
+    """The share of tokens that is masked after some of the steps; a test compares it with the worker's own."""
+    progress = num_done / num_steps
+    if schedule is MaskSchedule.COSINE:
+        # In this order of operations: a share that falls on a whole count must not move by the last bit.
+        return math.cos(math.pi / 2 * num_done / num_steps)
+    if schedule is MaskSchedule.LINEAR:
+        return 1 - progress
+    if schedule is MaskSchedule.SQUARE:
+        return 1 - progress**2
+    first, here, last = (1 / (1 + math.exp(_SIGMOID_END * (1 - 2 * at))) for at in (0.0, progress, 1.0))
+    return (last - here) / (last - first)

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from backend.preflight.operations import masked_counts
 from backend.preflight.sizes import PolicySizes
-from backend.schemas.algorithm import MaskGRPOConfig, SamplingConfig, StepSelection, TransitionDefinition
+from backend.schemas.algorithm import MaskGRPOConfig, MaskSchedule, SamplingConfig, StepSelection, TransitionDefinition
 from backend.schemas.config import EvaluateConfig, SampleConfig, TrainConfig
 from backend.schemas.objective import Objective
-from backend.schemas.scaling import LORA_TARGETS, Precision
+from backend.schemas.scaling import LoRATarget, Precision
 
 NUM_TEXT_TOKENS = 16
 """A prompt's tokens with its special ones: about a dozen words, the length of GenEval's longer prompts."""
@@ -30,6 +30,7 @@ class Batch:
     num_steps: int
     is_guided: bool
     num_text_tokens: int
+    mask_schedule: MaskSchedule
 
     @property
     def num_pictures(self) -> int:
@@ -108,7 +109,7 @@ def plan_of(config: TrainConfig | SampleConfig | EvaluateConfig, sizes: PolicySi
 def num_lora_parameters(config: TrainConfig, sizes: PolicySizes) -> int:
     """Numbers in the factors of all layers."""
     h, f = sizes.hidden_size, sizes.intermediate_size
-    ends = dict.fromkeys(LORA_TARGETS, 2 * h) | {"fc1": h + f, "fc2": h + f}
+    ends = dict.fromkeys(LoRATarget, 2 * h) | {LoRATarget.FC1: h + f, LoRATarget.FC2: h + f}
     return sizes.num_layers * config.lora.rank * sum(ends[name] for name in config.lora.target_modules)
 
 
@@ -140,7 +141,8 @@ def _batch(
     # A word makes about 1.3 tokens; task, begin and end come on top.
     num_text_tokens = min(sizes.max_text_tokens + 1, max(NUM_TEXT_TOKENS, round(1.3 * longest) + 3))
     steps = min(sampling.num_unmasking_steps, sizes.num_image_tokens)
-    return Batch(num_prompts, group_size, steps, sampling.guidance_scale > 0, num_text_tokens)
+    is_guided = sampling.guidance_scale > 0
+    return Batch(num_prompts, group_size, steps, is_guided, num_text_tokens, sampling.mask_schedule)
 
 
 def _update(config: TrainConfig, batch: Batch, sizes: PolicySizes) -> Update:
@@ -151,7 +153,7 @@ def _update(config: TrainConfig, batch: Batch, sizes: PolicySizes) -> Update:
     num_transitions = batch.num_pictures * num_selected
     num_parts = min(config.optimizer.num_micro_batches, num_transitions)
     of_a_part = math.ceil(num_transitions / num_parts)
-    counts = masked_counts(sizes.num_image_tokens, batch.num_steps)
+    counts = masked_counts(sizes.num_image_tokens, batch.num_steps, batch.mask_schedule)
     if remaskings:
         rows_by_step = remaskings
     elif config.grpo.transition is TransitionDefinition.CANDIDATE_2:

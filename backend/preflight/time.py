@@ -44,8 +44,9 @@ def _rollout(plan: Plan, device: PreflightDevice) -> float:
         group_size=batch.group_size,
         num_text_tokens=batch.num_text_tokens,
         is_guided=batch.is_guided,
+        mask_schedule=batch.mask_schedule,
     )
-    counts = masked_counts(sizes.num_image_tokens, batch.num_steps)[:-1]
+    counts = masked_counts(sizes.num_image_tokens, batch.num_steps, batch.mask_schedule)[:-1]
     sequences = batch.num_passes * (batch.num_prompts + batch.num_pictures * (batch.num_steps - 1))
     rows = sequences * (sizes.num_image_tokens + 2)
     drawn = batch.num_pictures * sum(counts)

@@ -84,6 +84,13 @@ def test_guidance_and_more_steps_take_longer(tmp_path: Path) -> None:
     assert told(tmp_path, sampling={"num_unmasking_steps": 32}).seconds_rollout > 1.5 * seconds
 
 
+def test_a_mask_schedule_that_masks_longer_takes_longer(tmp_path: Path) -> None:
+    by_schedule = {name: told(tmp_path, sampling={"mask_schedule": name}) for name in ("linear", "cosine", "square")}
+    linear, cosine, square = by_schedule.values()
+    assert linear.seconds_rollout < cosine.seconds_rollout < square.seconds_rollout
+    assert linear.seconds_update < cosine.seconds_update < square.seconds_update
+
+
 def test_changes_are_made_in_order_until_it_fits(tmp_path: Path) -> None:
     found = told(tmp_path, policy=REAL, gpu="RTX 4090", rollout={"num_prompts": 4, "group_size": 6})
     assert found.fits is False

@@ -10,7 +10,7 @@ from backend.errors import NotFoundError
 from backend.preflight.operations import masked_counts, rollout_operations
 from backend.preflight.sizes import PUBLISHED, PolicySizes, TokenizerSizes, read_sizes
 from backend.runs.vocabulary import SHIPPED_POLICY
-from backend.schemas.algorithm import SamplingConfig
+from backend.schemas.algorithm import MaskSchedule, SamplingConfig
 from tests.bench.middle import Middle, middle_policy
 from worker.maskgrpo import schedule
 from worker.maskgrpo.sampling import rollout
@@ -46,9 +46,13 @@ def test_a_folder_without_sizes_is_refused_with_its_file(tmp_path: Path) -> None
         read_sizes(tmp_path)
 
 
-@pytest.mark.parametrize(("num_tokens", "num_steps"), [(64, 8), (256, 16), (1024, 50), (16, 16), (5, 1)])
-def test_masked_tokens_are_counted_as_the_worker_counts_them(num_tokens: int, num_steps: int) -> None:
-    assert masked_counts(num_tokens, num_steps) == list(schedule.masked_counts(num_tokens, num_steps))
+@pytest.mark.parametrize("mask_schedule", list(MaskSchedule))
+@pytest.mark.parametrize(("num_tokens", "num_steps"), [(64, 8), (64, 39), (256, 16), (1024, 50), (16, 16), (5, 1)])
+def test_masked_tokens_are_counted_as_the_worker_counts_them(
+    num_tokens: int, num_steps: int, mask_schedule: MaskSchedule
+) -> None:
+    counts = schedule.masked_counts(num_tokens, num_steps, mask_schedule)
+    assert masked_counts(num_tokens, num_steps, mask_schedule) == list(counts)
 
 
 @pytest.mark.parametrize("guidance_scale", [0.0, 3.0])
