@@ -107,13 +107,17 @@ def rollout_steps(
     for index in range(num_steps):
         rows = masked_rows(codes == mask_code, counts[index])
         is_blank = counts[index] == policy.num_image_tokens
-        logits = first_logits(policy, distinct, places) if is_blank else prefix.code_logits(policy, codes, rows)
-        log_probs = logits.log_softmax(dim=1)
+        # The logits have no name here, so that they are freed before `unmask` makes as many probabilities.
+        log_probs = (
+            first_logits(policy, distinct, places) if is_blank else prefix.code_logits(policy, codes, rows)
+        ).log_softmax(dim=1)
         perturbation = weights[index] * noise.gumbel[index]
         num_kept = counts[index] - counts[index + 1]
         step = unmask(
             log_probs, rows, codes, noise.uniform[index], perturbation, num_kept, transition, weights[index], options
         )
+        # Nor may they wait for the next step's: with a large codebook they are most of a rollout's memory.
+        del log_probs
         codes = torch.where(step.is_newly_unmasked, step.drawn, codes)
         yield step
 

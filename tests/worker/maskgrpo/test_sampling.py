@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import pytest
 import torch
 
 from backend.schemas.algorithm import MaskSchedule, SamplingConfig, TransitionDefinition
 from tests.worker.maskgrpo.toys import PROMPTS, ToyPolicy
-from worker.maskgrpo.sampling import draw_codes, draw_noise, rollout, rollout_steps
+from worker.maskgrpo import sampling as sampling_module
+from worker.maskgrpo.sampling import draw_codes, draw_noise, rollout, rollout_steps, unmask
 from worker.maskgrpo.schedule import masked_counts
-from worker.maskgrpo.types import Trajectory
+from worker.maskgrpo.types import Trajectory, UnmaskingStep
 from worker.showo.policy import ShowoPolicy
 from worker.showo.tiny import tiny_policy
 
@@ -152,3 +156,16 @@ def test_a_rollout_carries_no_gradient_and_leaves_gradients_on() -> None:
 def test_prompts_and_seeds_that_do_not_match_are_refused(prompts: tuple[str, ...], seeds: list[int]) -> None:
     with pytest.raises(ValueError, match="give one seed for each prompt"):
         rollout(ToyPolicy(), prompts, seeds, SAMPLING)
+
+
+def test_a_step_keeps_no_distribution_alive_when_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[weakref.ref[torch.Tensor]] = []
+
+    def watched(log_probs: torch.Tensor, *others: Any) -> UnmaskingStep:
+        seen.append(weakref.ref(log_probs))
+        return unmask(log_probs, *others)
+
+    monkeypatch.setattr(sampling_module, "unmask", watched)
+    for number, _ in enumerate(rollout_steps(ToyPolicy(), PROMPTS, [1, 2], SAMPLING), start=1):
+        assert len(seen) == number
+        assert seen[-1]() is None
