@@ -143,10 +143,9 @@ def _is_told_in_full(error: Exception) -> bool:
 
 
 def _watch() -> None:
-    while not _is_stopping.is_set():
-        try:
-            presence.tell_where_we_are(presence.sessions(), name=WORKER_NAME, queue=queue.INTERACTIVE_QUEUE)
-            release_and_send(presence.sessions())
-        except DATABASE_IS_AWAY as error:
-            _log.warning("the database is away", error=str(error))
-        _is_stopping.wait(_PAUSE_SECONDS)
+    presence.watch(_tick, _is_stopping, _PAUSE_SECONDS)
+
+
+def _tick() -> None:
+    presence.tell_where_we_are(presence.sessions(), name=WORKER_NAME, queue=queue.INTERACTIVE_QUEUE)
+    release_and_send(presence.sessions())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from functools import cache
+from threading import Event
 from uuid import UUID
 
 import psutil
@@ -45,6 +47,19 @@ def tell_where_we_are(sessions: sessionmaker[Session], *, name: str, queue: str,
             num_cores=num_cores(),
             memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         )
+
+
+def watch(tick: Callable[[], None], is_stopping: Event, pause: float) -> None:
+    """Does the same again and again, `pause` seconds apart, until the worker stops; whatever goes wrong, it goes on."""
+    while not is_stopping.is_set():
+        try:
+            tick()
+        except DATABASE_IS_AWAY as error:
+            _log.warning("the database is away", error=str(error))
+        except Exception:
+            # Broad, since a watch that ends takes the worker off the list while its process still looks healthy.
+            _log.exception("the watch stumbled; it goes on", pause_seconds=pause)
+        is_stopping.wait(pause)
 
 
 def say_goodbye(sessions: sessionmaker[Session], *, name: str) -> None:

@@ -83,15 +83,15 @@ def say_goodbye(**_: object) -> None:
 def _watch() -> None:
     settings = get_settings()
     pause = min(settings.heartbeat_seconds, settings.requeue_seconds)
-    is_first, waited = True, 0.0
-    while not _is_stopping.is_set():
-        try:
-            run_id = _runner().run_id
-            presence.tell_where_we_are(presence.sessions(), name=WORKER_NAME, queue=queue.RUN_QUEUE, run_id=run_id)
-            if is_first or waited >= settings.requeue_seconds:
-                requeue_lost_runs(presence.sessions(), is_idle=run_id is None)
-                is_first, waited = False, 0.0
-        except DATABASE_IS_AWAY as error:
-            _log.warning("the database is away", error=str(error))
+    waited = settings.requeue_seconds
+
+    def tick() -> None:
+        nonlocal waited
         waited += pause
-        _is_stopping.wait(pause)
+        run_id = _runner().run_id
+        presence.tell_where_we_are(presence.sessions(), name=WORKER_NAME, queue=queue.RUN_QUEUE, run_id=run_id)
+        if waited >= settings.requeue_seconds:
+            requeue_lost_runs(presence.sessions(), is_idle=run_id is None)
+            waited = 0.0
+
+    presence.watch(tick, _is_stopping, pause)
