@@ -32,6 +32,26 @@ VISION_NAMES = (
 def published_scores(folder: Path, sizes: BlipSizes, pictures: Tensor, prompts: list[str]) -> Tensor:
     """(B,) float32."""
     weights = torch.load(folder / "ImageReward.pt")
+    vision, text = _towers(sizes, weights)
+    resize = Resize(sizes.image_size, InterpolationMode.BICUBIC)
+    normalise = Normalize((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+    transform = Compose([resize, CenterCrop(sizes.image_size), ToTensor(), normalise])
+    seen = vision(torch.stack([transform(to_pil_image(each)) for each in pictures])).last_hidden_state
+    ids = torch.tensor([_ids(folder, prompt) for prompt in prompts])
+    read = text(
+        ids,
+        attention_mask=(ids != 0).long(),
+        encoder_hidden_states=seen,
+        encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long),
+        is_decoder=False,
+    ).last_hidden_state
+    x = read[:, 0]
+    for place in (0, 2, 4, 6, 7):
+        x = F.linear(x, weights[f"mlp.layers.{place}.weight"], weights[f"mlp.layers.{place}.bias"])
+    return (x[:, 0] - 0.16717362830052426) / 1.0333394966054072
+
+
+def _towers(sizes: BlipSizes, weights: dict[str, Tensor]) -> tuple[BlipVisionModel, BlipTextModel]:
     vision = BlipVisionModel(
         BlipVisionConfig(
             hidden_size=sizes.vision_width,
@@ -57,23 +77,7 @@ def published_scores(folder: Path, sizes: BlipSizes, pictures: Tensor, prompts: 
     ).eval()
     vision.load_state_dict({_renamed(name): each for name, each in _under("blip.visual_encoder.", weights).items()})
     text.load_state_dict(_under("blip.text_encoder.", weights), strict=False)
-    resize = Resize(sizes.image_size, InterpolationMode.BICUBIC)
-    normalise = Normalize((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
-    transform = Compose([resize, CenterCrop(sizes.image_size), ToTensor(), normalise])
-    seen = vision(torch.stack([transform(to_pil_image(each)) for each in pictures])).last_hidden_state
-    ids = torch.tensor([_ids(folder, prompt) for prompt in prompts])
-    attended = torch.ones(seen.shape[:2], dtype=torch.long)
-    read = text(
-        ids,
-        attention_mask=(ids != 0).long(),
-        encoder_hidden_states=seen,
-        encoder_attention_mask=attended,
-        is_decoder=False,
-    ).last_hidden_state
-    x = read[:, 0]
-    for place in (0, 2, 4, 6, 7):
-        x = F.linear(x, weights[f"mlp.layers.{place}.weight"], weights[f"mlp.layers.{place}.bias"])
-    return (x[:, 0] - 0.16717362830052426) / 1.0333394966054072
+    return vision, text
 
 
 def _ids(folder: Path, prompt: str) -> list[int]:
