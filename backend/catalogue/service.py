@@ -22,7 +22,7 @@ from backend.catalogue.weights import count_parameters
 from backend.dependencies import encode_cursor
 from backend.errors import UnavailableError
 from backend.models import CheckpointRow, RunRow
-from backend.runs.vocabulary import SHIPPED_POLICY
+from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.base import FieldProblem, Page
 from backend.schemas.config import RunKind
 from backend.schemas.run import Model, Readiness, Version

@@ -18,7 +18,7 @@ from backend.preflight.memory import Memory, memory_of
 from backend.preflight.plan import Plan, plan_of
 from backend.preflight.sizes import PUBLISHED, PolicySizes, read_sizes
 from backend.preflight.time import seconds_of
-from backend.runs.vocabulary import policy_folder
+from backend.runs.policies import policy_folder
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import PolicyConfig, PretrainConfig, TrainConfig
 from backend.schemas.preflight import (
@@ -94,9 +94,9 @@ def preflight(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Pat
 
 def sizes_of(policy: PolicyConfig, runs_dir: Path) -> PolicySizes:
     """The sizes of the policy that a configuration names."""
-    if policy.source in PUBLISHED:
-        return PUBLISHED[policy.source]
     folder = policy_folder(policy, runs_dir)
+    if published := PUBLISHED.get(str(folder)):
+        return published
     if not folder.is_dir():
         known = ", ".join(PUBLISHED)
         raise NotFoundError(

@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import NotFoundError
+from backend.runs.policies import language_folders
 
 # Padding and the nine tokens that Show-o adds between the words and the image codes.
 _NUM_NEW_TOKENS = 10
+# The language model of every published Show-o: its files are needed for the words, its sizes are known.
+_PHI_1_5 = "microsoft/phi-1_5"
+_PHI_1_5_SIZES: Mapping[str, int] = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 32,
+}
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def read_sizes(folder: Path) -> PolicySizes:
         NotFoundError: a file is missing or lacks a size; it names the file and the cure.
     """
     own = _read(folder / "config.json")
-    llm = _read(folder / str(own.get("llm_model_path", "llm")) / "config.json")
+    llm = _language_model(folder, own)
     vq = _read(folder / "vq" / "config.json")
     try:
         return PolicySizes(
@@ -131,6 +140,15 @@ def read_sizes(folder: Path) -> PolicySizes:
         raise NotFoundError(
             f"the policy in {folder} does not say its {error.args[0]}: copy its config.json files anew"
         ) from error
+
+
+def _language_model(folder: Path, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration of the language model, found as the worker finds it."""
+    paths = [each / "config.json" for each in language_folders(folder, own)]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None and own.get("llm_model_path") == _PHI_1_5:
+        return _PHI_1_5_SIZES
+    return _read(found or paths[0])
 
 
 def _tokenizer_sizes(config: Mapping[str, Any]) -> TokenizerSizes:

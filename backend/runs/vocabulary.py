@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.schemas.config import PolicyConfig, RunConfig, SampleConfig, TrainConfig
+from backend.runs.policies import language_folders, policy_folder
+from backend.schemas.config import RunConfig, SampleConfig, TrainConfig
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# The shipped policy lies in the worker's package, whose code the web process never imports.
-SHIPPED_POLICY = Path(__file__).resolve().parents[2] / "worker" / "shapes" / "weights"
-
-_RUN_SOURCE = re.compile(r"run:(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<step>\d+))?")
 # So many words are told one by one; a longer vocabulary is only counted.
 _NUM_TOLD = 60
 _NUM_UNKNOWN_TOLD = 12
@@ -55,22 +51,13 @@ def _known(tokenizer: Tokenizer) -> str:
     return ", ".join(words) if len(words) <= _NUM_TOLD else f"it has {len(words)}"
 
 
-def policy_folder(policy: PolicyConfig, runs_dir: Path) -> Path:
-    """Where the policy that a configuration names would lie, whether it is there or not."""
-    if policy.source == "shipped":
-        return SHIPPED_POLICY
-    match = _RUN_SOURCE.fullmatch(policy.source)
-    if match is None:
-        return Path(policy.source).expanduser()
-    part = "exports" if match["step"] is None else f"checkpoints/{int(match['step']):06d}"
-    return runs_dir / match["run"] / part / "policy"
-
-
 def _tokenizer_of(policy: Path) -> Tokenizer | None:
     try:
-        path = policy / json.loads((policy / "config.json").read_text())["llm_model_path"] / "tokenizer.json"
+        own = json.loads((policy / "config.json").read_text())
+        paths = [folder / "tokenizer.json" for folder in language_folders(policy, own)]
+        path = next((each for each in paths if each.is_file()), paths[0])
         return _read_tokenizer(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError):
         # What is wrong with the policy is the job's to say: here it only means that nobody can tell.
         return None
 

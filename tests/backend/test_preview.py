@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from backend.runs.policies import SHIPPED_POLICY
 from backend.runs.preview import NUM_SHIPPED_TOKENS, warnings_of
-from backend.runs.vocabulary import SHIPPED_POLICY
 from backend.schemas.algorithm import AlarmConfig
 from backend.schemas.config import NUM_HELDOUT_CAPTIONS, TASK_NAMES, run_config_adapter
 from backend.schemas.event import StepFinished

@@ -13,7 +13,8 @@ from uuid import UUID
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.runs.vocabulary import SHIPPED_POLICY, unread_words
+from backend.runs.policies import SHIPPED_POLICY
+from backend.runs.vocabulary import unread_words
 from backend.schemas.config import run_config_adapter
 from worker.shapes.captions import all_captions, vocabulary
 
@@ -62,6 +63,14 @@ def test_the_words_of_a_policy_that_a_run_made_are_those_of_its_own_tokenizer(
     (folder / "llm" / "tokenizer.json").write_text(json.dumps(content))
     assert warned(sample("a cat", source=source), tmp_path) is None
     assert "'dog'" in str(warned(sample("a cat and a dog", source=source), tmp_path))
+
+
+def test_words_are_found_where_the_policy_keeps_the_hub_name_of_its_language_model(tmp_path: Path) -> None:
+    (tmp_path / "llm").mkdir()
+    own = json.loads((SHIPPED_POLICY / "config.json").read_text()) | {"llm_model_path": "microsoft/phi-1_5"}
+    (tmp_path / "config.json").write_text(json.dumps(own))
+    shutil.copy(SHIPPED_POLICY / "llm" / "tokenizer.json", tmp_path / "llm")
+    assert "'dog'" in str(warned(sample("a dog", source=str(tmp_path)), tmp_path))
 
 
 def test_an_open_vocabulary_reads_every_text(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 from backend.preflight.memory import Memory, memory_of
 from backend.preflight.plan import plan_of
 from backend.preflight.sizes import PolicySizes, read_sizes
-from backend.runs.vocabulary import SHIPPED_POLICY
+from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.config import TrainConfig
 from tests.bench.middle import Middle, middle_policy, prompts_of
 from tests.bench.resident import forget_peak, peak_bytes, resident_bytes

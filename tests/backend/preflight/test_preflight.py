@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from backend.preflight.devices import devices_folder
 from backend.preflight.plan import num_lora_parameters
 from backend.preflight.service import USABLE_SHARE, preflight
 from backend.preflight.sizes import PolicySizes
+from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.config import TrainConfig
 from backend.schemas.preflight import MeasuredDevice, Preflight, PreflightRequest
 from backend.schemas.run import Worker
@@ -159,6 +161,37 @@ def test_a_gpu_that_nobody_measured_must_be_named(tmp_path: Path) -> None:
 def test_a_policy_of_unknown_sizes_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"showlab/show-o, showlab/show-o-512x512"):
         told(tmp_path, policy={"source": "somebody/else"})
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "start"),
+    [
+        ("run:01a", "exports/adapter", "../../start/policy"),
+        ("run:01a@20", "checkpoints/000020/policy", "../../../start/policy"),
+    ],
+)
+def test_an_adapter_has_the_sizes_of_the_policy_that_it_belongs_to(
+    tmp_path: Path, source: str, place: str, start: str
+) -> None:
+    run = tmp_path / "runs" / "01a"
+    (run / place).mkdir(parents=True)
+    note = run / place / "adapter_config.json"
+    wanted = {"source": source, "device": "cpu"}
+    note.write_text(json.dumps({"base_model_name_or_path": start}))
+    with pytest.raises(NotFoundError, match="01a/start/policy"):
+        told(tmp_path, policy=wanted)
+    shutil.copytree(SHIPPED_POLICY, run / "start" / "policy")
+    assert told(tmp_path, policy=wanted).peak_bytes == told(tmp_path, policy={"device": "cpu"}).peak_bytes
+    note.write_text(json.dumps({"base_model_name_or_path": "showlab/show-o"}))
+    named = told(tmp_path, policy={"source": "showlab/show-o", "device": "cpu"})
+    assert told(tmp_path, policy=wanted).peak_bytes == named.peak_bytes
+
+
+def test_a_state_dict_has_the_sizes_of_the_files_beside_it(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED_POLICY, tmp_path / "tuned")
+    (tmp_path / "tuned" / "mycheckpoint.pth").touch()
+    found = told(tmp_path, policy={"source": str(tmp_path / "tuned" / "mycheckpoint.pth"), "device": "cpu"})
+    assert found.peak_bytes == told(tmp_path, policy={"source": "shipped", "device": "cpu"}).peak_bytes
 
 
 def test_pretraining_has_no_preflight(tmp_path: Path) -> None:

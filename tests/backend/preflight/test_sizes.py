@@ -1,5 +1,7 @@
 """The preflight's arithmetic counts what torch's modules really have and do."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from backend.errors import NotFoundError
 from backend.preflight.operations import masked_counts, rollout_operations
 from backend.preflight.sizes import PUBLISHED, PolicySizes, TokenizerSizes, read_sizes
-from backend.runs.vocabulary import SHIPPED_POLICY
+from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.algorithm import MaskSchedule, SamplingConfig
 from tests.bench.middle import Middle, middle_policy
 from worker.maskgrpo import schedule
 from worker.maskgrpo.sampling import rollout
-from worker.showo.loading import load_policy
+from worker.showo.loading import load_policy, save_policy
+from worker.showo.model import Showo
+from worker.showo.tiny import tiny_policy
 from worker.showo.vq import MagvitV2, VQConfig
 
 SMALL = Middle(hidden_size=128, num_layers=3, grid_size=4, num_words=200, codebook_bits=6)
@@ -44,6 +48,28 @@ def test_a_folder_without_sizes_is_refused_with_its_file(tmp_path: Path) -> None
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(NotFoundError, match=r"llm/config\.json"):
         read_sizes(tmp_path)
+
+
+def test_a_published_checkpoint_brought_as_the_docs_say_has_the_published_sizes(tmp_path: Path) -> None:
+    own = {"llm_model_path": "microsoft/phi-1_5", "llm_vocab_size": 50295, "codebook_size": 8192, "num_vq_tokens": 1024}
+    (tmp_path / "config.json").write_text(json.dumps(own))
+    (tmp_path / "vq").mkdir()
+    (tmp_path / "vq" / "config.json").write_text('{"_class_name": "MAGVITv2"}')
+    assert read_sizes(tmp_path) == PUBLISHED["showlab/show-o-512x512"]
+    (tmp_path / "llm").mkdir()
+    llm = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4}
+    (tmp_path / "llm" / "config.json").write_text(json.dumps(llm))
+    assert read_sizes(tmp_path).num_layers == 3, "what lies in the folder goes before what is known"
+
+
+def test_a_saved_policy_that_keeps_its_language_models_hub_name_has_its_own_sizes(tmp_path: Path) -> None:
+    policy = tiny_policy(0)
+    config = replace(policy.showo.config, llm_name="microsoft/phi-1_5")
+    with torch.device("meta"):
+        policy.showo = Showo(config).to_empty(device="cpu")
+    save_policy(policy, tmp_path)
+    sizes = read_sizes(tmp_path)
+    assert (sizes.hidden_size, sizes.num_layers) == (config.hidden_size, config.num_layers)
 
 
 @pytest.mark.parametrize("mask_schedule", list(MaskSchedule))
