@@ -11,14 +11,23 @@ from pydantic import Field, field_validator
 
 from backend.schemas.base import Section, unit
 
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2")
-
 
 class Precision(StrEnum):
     """In which numbers the transformer multiplies."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"  # Autocast: weights, moments, the head and all log-probs stay float32.
+
+
+class LoRATarget(StrEnum):
+    """A linear map of every layer that can get an adapter; the embedding and the head get none."""
+
+    Q_PROJ = "q_proj"
+    K_PROJ = "k_proj"
+    V_PROJ = "v_proj"
+    DENSE = "dense"  # The attention's output.
+    FC1 = "fc1"
+    FC2 = "fc2"
 
 
 class LoRAExport(StrEnum):
@@ -39,12 +48,12 @@ class LoRAConfig(Section):
     alpha: float = Field(
         32.0, gt=0, le=10_000, title="LoRA alpha", description="The adapter's output is multiplied by alpha / rank."
     )
-    target_modules: tuple[str, ...] = Field(
-        LORA_TARGETS,
+    target_modules: tuple[LoRATarget, ...] = Field(
+        tuple(LoRATarget),
         min_length=1,
         max_length=6,
         title="LoRA modules",
-        description="Linear maps of every layer that get an adapter: q_proj, k_proj, v_proj, dense, fc1, fc2.",
+        description="Linear maps of every layer that get an adapter: the attention's four, the feed-forward's two.",
     )
     export: LoRAExport = Field(
         LoRAExport.MERGED,
@@ -54,13 +63,9 @@ class LoRAConfig(Section):
 
     @field_validator("target_modules")
     @classmethod
-    def _modules_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in LORA_TARGETS]
-        if unknown or len(set(names)) < len(names):
-            raise ValueError(
-                f"lora.target_modules is {list(names)}: take each at most once from {list(LORA_TARGETS)}; the "
-                "embedding and the head get no adapter"
-            )
+    def _modules_are_distinct(cls, names: tuple[LoRATarget, ...]) -> tuple[LoRATarget, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"lora.target_modules is {[name.value for name in names]}: take each at most once")
         return names
 
 

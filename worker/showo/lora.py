@@ -52,7 +52,8 @@ def add_adapter(
     """
     from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415
 
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, bias="none", target_modules=list(target_modules))
+    names = [str(name) for name in target_modules]
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, bias="none", target_modules=names)
     with torch.random.fork_rng(devices=[]):
         inject_adapter_in_model(config, showo, adapter_name=_NAME)
     with torch.no_grad():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backend.schemas.scaling import LORA_TARGETS
+from backend.schemas.scaling import LoRATarget
 from worker.showo.lora import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -33,7 +33,7 @@ def plain_policy() -> ShowoPolicy:
     return tiny_policy(grid_size=4, words=WORDS)
 
 
-def adapted_policy(target_modules: tuple[str, ...] = LORA_TARGETS, *, is_trained: bool = True) -> ShowoPolicy:
+def adapted_policy(target_modules: tuple[str, ...] = tuple(LoRATarget), *, is_trained: bool = True) -> ShowoPolicy:
     policy = plain_policy()
     add_adapter(policy.showo, 4, 8.0, target_modules, torch.Generator().manual_seed(1))
     if is_trained:
@@ -102,7 +102,7 @@ def test_it_follows_from_the_generator_and_leaves_the_global_one_alone() -> None
     first, second = plain_policy(), plain_policy()
     state = torch.get_rng_state()
     for policy in (first, second):
-        add_adapter(policy.showo, 4, 8.0, LORA_TARGETS, torch.Generator().manual_seed(1))
+        add_adapter(policy.showo, 4, 8.0, tuple(LoRATarget), torch.Generator().manual_seed(1))
     assert torch.equal(torch.get_rng_state(), state)
     pairs = zip(first.named_parameters(), second.named_parameters(), strict=True)
     assert all(torch.equal(one, other) for (_, one), (_, other) in pairs)
