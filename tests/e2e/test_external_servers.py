@@ -121,46 +121,61 @@ def start_valkey(stack: ExitStack, folder: Path) -> str:
     return url
 
 
-def test_migrate_web_and_worker_perform_a_run(servers: Servers, tmp_path: Path) -> None:
-    port = free_port()
+@dataclass(frozen=True)
+class Composed:
+    """The services of the compose file as processes of this machine."""
+
+    environment: dict[str, str]
+    folder: Path  # Not the repository: a container's working folder is not ours either.
+    port: int
+
+    def words_of(self, service: str) -> list[str]:
+        """The service's command, at our port and on loopback."""
+        words = [str(word) for word in SERVICES[service]["command"]]
+        return [{"7860": str(self.port), "0.0.0.0": "127.0.0.1"}.get(word, word) for word in words]
+
+    def start(self, service: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.words_of(service), env=self.environment, cwd=self.folder)
+
+    def is_healthy(self, service: str) -> bool:
+        """What the service's own health check says."""
+        kind, *words = SERVICES[service]["healthcheck"]["test"]
+        if kind == "CMD-SHELL":
+            words = ["sh", "-c", words[0].replace("$$", "$")]
+        words = [word.replace("7860", str(self.port)) for word in words]
+        made = subprocess.run(words, env=self.environment, cwd=self.folder, capture_output=True, check=False)
+        return made.returncode == 0
+
+
+def environment_of(servers: Servers, data_dir: Path) -> dict[str, str]:
     given = {key: value for key, value in os.environ.items() if not key.startswith("UNMASK_")}
-    environment = given | {
+    return given | {
         "DATABASE_URL": servers.database_url,
         "BROKER_URL": servers.broker_url,
-        "DATA_DIR": str(tmp_path / "data"),
+        "DATA_DIR": str(data_dir),
         "UNMASK_LOG_FORMAT": SERVICES["web"]["environment"]["UNMASK_LOG_FORMAT"],
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "HOSTNAME": socket.gethostname(),
     }
 
-    def words_of(service: str) -> list[str]:
-        words = [str(word) for word in SERVICES[service]["command"]]
-        return [{"7860": str(port), "0.0.0.0": "127.0.0.1"}.get(word, word) for word in words]
 
-    def is_healthy(service: str) -> bool:
-        kind, *words = SERVICES[service]["healthcheck"]["test"]
-        if kind == "CMD-SHELL":
-            words = ["sh", "-c", words[0].replace("$$", "$")]
-        words = [word.replace("7860", str(port)) for word in words]
-        return subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, check=False).returncode == 0
-
-    # Not the repository: a container's working folder is not ours either.
-    subprocess.run(words_of("migrate"), env=environment, cwd=tmp_path, check=True)
-    web = subprocess.Popen(words_of("web"), env=environment, cwd=tmp_path)
-    worker = subprocess.Popen(words_of("worker"), env=environment, cwd=tmp_path)
-    interactive = subprocess.Popen(words_of("interactive"), env=environment, cwd=tmp_path)
+def test_migrate_web_and_worker_perform_a_run(servers: Servers, tmp_path: Path) -> None:
+    composed = Composed(environment_of(servers, tmp_path / "data"), tmp_path, free_port())
+    subprocess.run(composed.words_of("migrate"), env=composed.environment, cwd=tmp_path, check=True)
+    processes = [composed.start(service) for service in ("web", "worker", "interactive")]
     try:
-        wait_until(lambda: is_healthy("web"), "the web service's health")
+        wait_until(partial(composed.is_healthy, "web"), "the web service's health")
         for service in ("worker", "interactive"):
-            wait_until(partial(is_healthy, service), f"the health of {service}", seconds=120)
-        with StudioClient(f"http://127.0.0.1:{port}") as client:
+            wait_until(partial(composed.is_healthy, service), f"the health of {service}", seconds=120)
+        url = f"http://127.0.0.1:{composed.port}"
+        with StudioClient(url) as client:
             assert perform_a_run(client) is RunStatus.SUCCEEDED
-        page = httpx.get(f"http://127.0.0.1:{port}/api/v1/runs", headers={"Host": "evil.example"}, trust_env=False)
+        page = httpx.get(f"{url}/api/v1/runs", headers={"Host": "evil.example"}, trust_env=False)
         assert page.status_code == 421
     finally:
-        for process in (web, worker, interactive):
+        for process in processes:
             process.terminate()
-        codes = [process.wait(timeout=30) for process in (web, worker, interactive)]
+        codes = [process.wait(timeout=30) for process in processes]
     assert codes in ([0, 0, 0], [-signal.SIGTERM, 0, 0])
     assert not (tmp_path / "data" / "postgres").exists()
 
