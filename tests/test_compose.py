@@ -111,12 +111,19 @@ def test_the_web_services_application_exists() -> None:
 
 
 def test_every_setting_of_the_compose_file_is_a_setting() -> None:
-    known = {"GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE"}
+    known = {"GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE", "HF_HOME"}
     for field, info in Settings.model_fields.items():
         known |= {f"UNMASK_{field.upper()}"}
         known |= set(map(str, getattr(info.validation_alias, "choices", ())))
     for name in OURS:
         assert set(SERVICES[name]["environment"]) <= known
+
+
+def test_models_are_cached_in_the_volume_and_the_hub_is_asked_only_where_a_person_says_so() -> None:
+    for name in ("worker", "interactive", "worker-gpu"):
+        environment = SERVICES[name]["environment"]
+        assert environment["HF_HOME"].startswith(environment["DATA_DIR"] + "/")
+        assert environment["HF_HUB_OFFLINE"] == "${HF_HUB_OFFLINE:-1}"
 
 
 def test_the_image_installs_the_lock_before_the_code_and_runs_as_a_user() -> None:

@@ -108,9 +108,13 @@ class JobProcess:
 
 
 def job_environment(config: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
-    """What a job's process sees: no addresses of servers, no network for models, and what makes a CPU fast."""
+    """What a job's process sees: no addresses of servers, what makes a CPU fast, and no hub unless a person allows it.
+
+    `HF_HUB_OFFLINE=0` in the worker's own environment lets a policy's hub name be fetched.
+    """
     kept = {name: value for name, value in environment.items() if name not in _SECRETS + _OF_TORCHRUN}
-    own = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    own = {"HF_HUB_OFFLINE": kept.get("HF_HUB_OFFLINE") or "1"}
+    own |= {"TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
     policy = config.get("policy", {})
     if policy.get("device") != "cuda":
         own |= _CPU_ENVIRONMENT

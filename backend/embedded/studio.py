@@ -177,13 +177,13 @@ def _answers(url: str) -> bool:
 
 
 def _child_environment(settings: Settings, data_dir: Path) -> dict[str, str]:
-    """What web and workers see: absolute folders, the chosen port, and no call home."""
+    """What web and workers see: absolute folders, the chosen port, and no call home unless a person allows the hub."""
     given = {
         "UNMASK_DATA_DIR": str(data_dir),
         "UNMASK_HOST": settings.host,
         "UNMASK_PORT": str(settings.port),
         "GRADIO_ANALYTICS_ENABLED": "False",
-        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE") or "1",
         "PYTHONUNBUFFERED": "1",
     }
     if settings.database_url is not None:

@@ -61,8 +61,9 @@ def _hub_folder(name: str, is_whole: Callable[[Path], bool], patterns: Sequence[
                 break
             if is_whole(folder):
                 return folder
+    allowing = ", or start the studio with HF_HUB_OFFLINE=0 to let it fetch" if constants.HF_HUB_OFFLINE else ""
     raise ValueError(
         f"{name} is no local folder, and the Hugging Face hub did not give it ({reason}). Fetch it where there is a "
         f"network, `hf download {name} --local-dir DIR`, and give that folder instead of the name, "
-        f"or copy that machine's hub cache to {constants.HF_HUB_CACHE}"
+        f"or copy that machine's hub cache to {constants.HF_HUB_CACHE}{allowing}"
     )

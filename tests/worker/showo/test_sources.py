@@ -45,6 +45,7 @@ def test_a_name_that_is_not_in_the_cache_says_what_to_fetch_and_where_to_put_it(
         find_folder("some/model", has_config)
     assert "`hf download some/model --local-dir DIR`" in str(caught.value)
     assert str(hub_cache) in str(caught.value)
+    assert "HF_HUB_OFFLINE=0" in str(caught.value)
 
 
 def test_a_path_that_is_not_there_is_never_asked_of_the_hub(tmp_path: Path) -> None:
