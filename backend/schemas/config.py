@@ -20,7 +20,7 @@ from backend.schemas.algorithm import (
 )
 from backend.schemas.base import Section, unit
 from backend.schemas.pretraining import ClipStageConfig, TokenizerStageConfig, TransformerStageConfig
-from backend.schemas.reward import RewardConfig, RewardName
+from backend.schemas.reward import RewardConfig, RewardName, RewardNormalisation
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 
@@ -199,6 +199,14 @@ class TrainConfig(BaseRunConfig):
         names = [reward.name for reward in self.rewards]
         if len(set(names)) < len(names):
             raise ValueError(f"rewards: each reward may stand once, got {[str(name) for name in names]}")
+        batch = [str(reward.name) for reward in self.rewards if reward.normalisation is RewardNormalisation.BATCH]
+        resamples = self.grpo.filter.is_enabled and self.grpo.filter.max_tries > 0
+        if batch and (resamples or self.scaling.num_processes > 1):
+            cure = "grpo.filter.max_tries to 0" if resamples else "scaling.num_processes to 1"
+            raise ValueError(
+                f"rewards: normalisation batch of {batch} needs the step's pictures judged together, but groups are "
+                f"judged apart here: set {cure}, or normalisation to affine"
+            )
         if all(reward.weight == 0 for reward in self.rewards):
             raise ValueError("rewards: all weights are 0, so nothing is rewarded: give at least one a weight")
         selection, steps = self.grpo.step_selection, self.sampling.num_unmasking_steps

@@ -41,3 +41,15 @@ def test_a_setting_that_does_something_is_not(config: dict[str, Any]) -> None:
 def test_unknown_or_repeated_modules_of_lora_are_refused(names: list[str]) -> None:
     with pytest.raises(ValidationError, match=r"target_modules"):
         TrainConfig.model_validate({"lora": {"is_enabled": True, "target_modules": names}})
+
+
+@pytest.mark.parametrize(
+    ("setting", "cure"),
+    [({"grpo": {"filter": {"max_tries": 2}}}, "max_tries"), ({"scaling": {"num_processes": 2}}, "num_processes")],
+)
+def test_a_batch_s_z_score_is_refused_where_groups_are_judged_apart(setting: dict[str, Any], cure: str) -> None:
+    rewards = [{"name": "strict", "normalisation": "batch"}]
+    calm = {"grpo": {"filter": {"max_tries": 0}}, "rewards": rewards, "rollout": {"num_prompts": 4}}
+    assert TrainConfig.model_validate(calm).rewards[0].normalisation == "batch"
+    with pytest.raises(ValueError, match=cure):
+        TrainConfig.model_validate(calm | setting)

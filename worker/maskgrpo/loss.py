@@ -129,5 +129,7 @@ def k3(new_terms: Tensor, reference_terms: Tensor, has_term: Tensor) -> Tensor:
         (M, N) nats, 0 where there is no term.
     """
     difference = (reference_terms - new_terms).masked_fill(~has_term, 0.0)
+    # Clamped in both places, or the linear part alone would push away from a reference that is far.
+    difference = difference.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
     # expm1 keeps the small values that exp(d) - 1 would round away.
-    return difference.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).expm1() - difference
+    return difference.expm1() - difference

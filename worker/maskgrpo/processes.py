@@ -158,6 +158,8 @@ def _peers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise PeerLostError(
             "another process of this training has gone or was silent for too long; its own last words say why"
         ) from error

@@ -28,6 +28,9 @@ _PLAIN = {
     TransitionDefinition.AUTOREGRESSIVE_SELECTION: TransitionDefinition.AUTOREGRESSIVE,
 }
 """The definitions with a selection term, and what it is added to."""
+LEAST_TEMPERATURE = 1e-9
+"""At less noise the choice follows from the draws: float32 log-probabilities cannot resolve what it would decide, and
+their differences over the temperature leave float64. The compounding schedule gets there in its last steps."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def _choice_given_draws(
     form: SelectionForm,
 ) -> Tensor:
     """Gives the (M, N) selection terms given all draws; without noise, or with nothing remasked, they are 0."""
-    is_noisy = (temperature > 0) & (is_masked & ~is_newly_unmasked).any(dim=1)
+    is_noisy = (temperature > LEAST_TEMPERATURE) & (is_masked & ~is_newly_unmasked).any(dim=1)
     # Without noise the choice follows from the draws: the rates are then not read, and any divisor will do.
     log_rates = drawn_log_prob.double() / temperature.double().masked_fill(~is_noisy, 1.0)[:, None]
     if form is SelectionForm.ORDER:
@@ -196,7 +199,7 @@ def _choice_over_draws(
 ) -> Tensor:
     """Gives the (M, N) selection terms, the remasked draws summed out; without noise it is candidate 1's second sum."""
     num_tokens = is_newly_unmasked.shape[1]
-    is_noisy = temperature > 0
+    is_noisy = temperature > LEAST_TEMPERATURE
     is_remasked = ~is_newly_unmasked.flatten()[rows]
     noisy = (is_remasked & is_noisy[rows // num_tokens]).nonzero().squeeze(1)
     sharp = temperature.double().masked_fill(~is_noisy, 1.0)

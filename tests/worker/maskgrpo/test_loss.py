@@ -73,6 +73,11 @@ def test_k3_by_hand_zero_at_the_reference_and_positive_away() -> None:
     assert k3(new, new, has_term).eq(0).all()
 
 
+def test_k3_stays_positive_however_far_the_reference_is() -> None:
+    has_term = torch.ones(1, 2, dtype=torch.bool)
+    assert k3(torch.zeros(1, 2), torch.tensor([[1e10, -1e10]]), has_term).gt(0).all()
+
+
 @pytest.mark.parametrize(("level", "num_summed"), [(RatioLevel.SEQUENCE, 2), (RatioLevel.MEAN, 1)])
 def test_the_kl_is_weighted_and_summed_as_the_ratio_is(level: RatioLevel, num_summed: int) -> None:
     new, old = torch.tensor([[-1.0, -2.0]]), torch.tensor([[-1.0, -2.0]])

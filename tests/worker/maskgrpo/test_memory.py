@@ -17,6 +17,7 @@ def test_the_cpus_allocator_that_fails_is_recognised() -> None:
 def test_a_gpus_and_pythons_are_recognised() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
 
 
 def test_a_cause_counts_and_other_failures_do_not() -> None:

@@ -15,6 +15,8 @@ from worker.maskgrpo.processes import ALONE, PeerFailedError, Processes
 from worker.maskgrpo.trainer import TrainerState, train
 from worker.maskgrpo.types import Rewards
 
+pytestmark = pytest.mark.slow
+
 NUM_PROCESSES = 2
 PROMPTS = ("a red circle", "two stars", "a blue square", "a green ring", "three dots")
 
