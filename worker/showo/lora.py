@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from worker.showo.model import Prefix, Showo
 from worker.showo.policy import ShowoPolicy
+from worker.showo.sources import is_hub_name
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -163,13 +164,16 @@ def is_adapter(folder: Path) -> bool:
 
 
 def base_of(folder: Path) -> Path:
-    """Where the policy lies that an adapter's folder belongs to.
+    """Where the policy lies that an adapter's folder belongs to: a folder, or a hub name as a path.
 
     Raises:
-        ValueError: it is not there, or the folder does not name it.
+        ValueError: it is not there and its name is none of the hub's, or the folder does not name it.
     """
     named = _read_config(folder).get("base_model_name_or_path")
     base = (folder / str(named)).resolve()
+    if named and not base.is_dir() and is_hub_name(str(named)):
+        # Peft writes the name that the base was loaded by; loading it looks into the hub's cache.
+        return Path(str(named))
     if not named or not base.is_dir():
         raise ValueError(
             f"the adapter in {folder} belongs to the policy at {base if named else 'a place that it does not name'}, "

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from backend.schemas.scaling import LoRATarget
+from tests.worker.showo.hub import cache
+from worker.showo.loading import load_policy, save_policy
 from worker.showo.lora import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -147,6 +149,18 @@ def test_the_base_is_found_beside_the_adapter_or_missed_by_name(tmp_path: Path) 
         base_of(tmp_path / "adapter")
     (tmp_path / "base").mkdir()
     assert base_of(tmp_path / "adapter") == tmp_path / "base"
+
+
+def test_the_base_of_an_adapter_of_others_may_be_a_hub_name(tmp_path: Path, hub_cache: Path) -> None:
+    save_adapter(adapted_policy().showo, tmp_path / "adapter", "somebody/show-o")
+    base = base_of(tmp_path / "adapter")
+    assert base == Path("somebody/show-o")
+    with pytest.raises(ValueError, match=r"hf download somebody/show-o"):
+        load_policy(base)
+    snapshot = cache(hub_cache, "somebody/show-o")
+    save_policy(plain_policy(), snapshot)
+    expected = plain_policy().showo.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in load_policy(base).showo.state_dict().items())
 
 
 @pytest.mark.parametrize(
