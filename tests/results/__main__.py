@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.results.report import RESULTS_DIR, write_report
+from tests.results.report import RESULTS_DIR, shipped_weights, write_report
 from tests.results.running import evaluate_run, train_run
 from tests.results.trials import TRIALS, Trial
 
@@ -37,18 +37,21 @@ def main() -> None:
 def _run(trial: Trial, seed: int, step: int, options: argparse.Namespace) -> None:
     """Trains one trial with one seed up to a mark and evaluates it there, where that is not done yet."""
     name = f"{trial.name}-seed-{seed}"
-    path = RESULTS_DIR / f"{name}.json"
+    path, weights = RESULTS_DIR / f"{name}.json", shipped_weights()
     earlier = json.loads(path.read_text()) if path.exists() else {}
+    if earlier.get("weights") != weights:
+        earlier = {}  # What other weights gave is no part of this result, and no start for it.
     marks = earlier.get("marks", {})
     if str(step) in marks:
         return
-    config, folder = trial.config(seed, step, options.threads), options.folder
+    config, folder = trial.config(seed, step, options.threads), options.folder / weights
     training = f"{trial.trained_as or trial.name}-seed-{seed}"
     steps = train_run(config, folder / training)
     marks[str(step)] = evaluate_run(config, f"run:{training}@{step}", folder / f"{name}-at-{step}")
     result = {
         "trial": trial.name,
         "seed": seed,
+        "weights": weights,
         # What an earlier mark was trained with stays written down, whatever the recipe has become since.
         "config": earlier.get("config", config.model_dump(mode="json")),
         "marks": marks,

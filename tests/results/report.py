@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from tests.results.ablation_report import ablation_section
 from tests.results.trials import TRIALS
+from worker.showo.loading import SHIPPED_WEIGHTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RESULTS_DIR = DOCS / "results"
@@ -38,8 +40,18 @@ def write_report() -> None:
     (DOCS / "results.md").write_text("\n".join(parts))
 
 
+def shipped_weights() -> str:
+    """The first digits of the SHA-256 of the weights that ship now; a result belongs to those it was measured on."""
+    return hashlib.sha256((SHIPPED_WEIGHTS / "pytorch_model.safetensors").read_bytes()).hexdigest()[:12]
+
+
 def _section(title: str, results: list[dict[str, Any]]) -> str:
     lines = [f"## {title[0].upper()}{title[1:]}", ""]
+    if others := sorted({result["weights"] for result in results} - {shipped_weights()}):
+        lines += [
+            f"Measured on other weights than those that ship now ({', '.join(others)}): compare within the row.",
+            "",
+        ]
     lines += ["| seed | steps | seconds | CPU s / 2 | overall | difference | strict | difference |"]
     lines += ["|---|---|---|---|---|---|---|---|"]
     lines += [_row(result, step) for result in results for step in sorted(result["marks"], key=int)]

@@ -61,6 +61,8 @@ def changed(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
 
 TRIALS = (
     Trial("default", "the default recipe (candidate 2)", marks=(0.5, 1.0, 4.0)),
+    # The threads are the command's: `--trials clock --seeds 7 --threads 2` on a machine that does nothing else.
+    Trial("clock", "the default recipe against the clock: two threads, nothing else running"),
     Trial(
         "guided-evaluation",
         "the default recipe, trained without guidance but evaluated at guidance 1.75",
