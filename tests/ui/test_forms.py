@@ -68,6 +68,9 @@ def test_a_changed_input_of_training_reaches_the_model_and_comes_back(field: For
         # A reward with weights, and a normalisation by given numbers, so that every setting takes effect.
         affine = {} if field.path.endswith(".normalisation") else {f"rewards.{slot}.normalisation": "affine"}
         values.update({f"rewards.{slot}.name": "clip", **affine})
+        if field.path.endswith(".normalisation"):
+            # A batch needs all of a step's groups at once, so none may be sampled again.
+            values["grpo.filter.max_tries"] = 0
         if field.path.endswith(".timeout_s"):
             values.update({f"rewards.{slot}.name": "remote", f"rewards.{slot}.source": "http://host"})
     config = TrainConfig.model_validate(data_from(TrainConfig, values))
