@@ -75,7 +75,7 @@ class FormSection:
     title: str
     help: str
     fields: tuple[FormField, ...]
-    is_slots: bool = False  # True where like parts follow each other, two inputs each.
+    is_slots: bool = False  # True where like parts follow each other.
 
 
 def sections_of(model: type[BaseModel]) -> tuple[FormSection, ...]:
@@ -167,7 +167,8 @@ def _slot_fields(path: str, slot: int, part: type[BaseModel]) -> Iterator[FormFi
         field = _field(f"{path}.{name}", info)
         title = f"{field.title} {slot + 1}"
         if place == 0:
-            yield FormField(field.path, field.kind, title, field.help, "", choices=("", *field.choices))
+            help_ = "Choose one to add it." if slot else field.help
+            yield FormField(field.path, field.kind, title, help_, "", choices=("", *field.choices))
         else:
             yield replace(field, title=title)
 

@@ -103,3 +103,17 @@ class RewardConfig(Section):
                 f"{self.normalisation}: set it to affine"
             )
         return self
+
+
+def idle_settings(name: RewardName, normalisation: RewardNormalisation) -> frozenset[str]:
+    """The settings of a part that have no effect and so have to keep their defaults, as the model itself demands."""
+    idle = set()
+    if name not in WEIGHTED_NETWORKS | {RewardName.REMOTE}:
+        idle.add("source")
+    if name not in WEIGHTED_NETWORKS:
+        idle.add("precision")
+    if name is not RewardName.REMOTE:
+        idle.add("timeout_s")
+    if normalisation is not RewardNormalisation.AFFINE:
+        idle |= {"mean", "std"}
+    return frozenset(idle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -23,13 +24,24 @@ def form_inputs(sections: tuple[FormSection, ...]) -> list[gr.components.Compone
     return inputs
 
 
+def element_id(path: str) -> str:
+    """The id of a field's input in the page."""
+    return f"field-{path.replace('.', '-')}"
+
+
+def hiding(paths: Iterable[str]) -> str:
+    """A style sheet that hides some fields' inputs; so that no input is made anew."""
+    ids = ",".join(f"#{element_id(path)}" for path in paths)
+    return f"<style>{ids}{{display:none!important}}</style>" if ids else ""
+
+
 def _input(field: FormField) -> gr.components.Component:
     shared: dict[str, Any] = {
         "label": field.title,
         "value": field.default,
         "info": field.hint,
         "interactive": True,
-        "elem_id": f"field-{field.path.replace('.', '-')}",
+        "elem_id": element_id(field.path),
         "min_width": 200,
     }
     match field.kind:

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ValidationError
 from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
-from ui.components.inputs import form_inputs
+from ui.components.inputs import form_inputs, hiding
 from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
 from ui.pages.launch_preflight import ConfigOf, PreflightPart
+from ui.reward_slots import idle_inputs
 from ui.studio import StudioClient, StudioError, client_for
 from ui.views import arithmetic, changes, duration, estimate_seconds, yaml_of
 
@@ -55,10 +56,13 @@ class KindForm:
         """The configuration's class."""
         return MODELS[self.kind]
 
+    def values(self, shown: tuple[FormValue, ...]) -> dict[str, FormValue]:
+        """What the inputs hold, by path."""
+        return dict(zip((field.path for field in fields_of(self.model)), shown, strict=True))
+
     def data(self, shown: tuple[FormValue, ...]) -> dict[str, Any]:
         """What the inputs hold, as the model's nested data."""
-        paths = [field.path for field in fields_of(self.model)]
-        return data_from(self.model, dict(zip(paths, shown, strict=True)))
+        return data_from(self.model, self.values(shown))
 
 
 def launch_page(blocks: gr.Blocks) -> None:
@@ -145,7 +149,7 @@ def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes
         config = origin.config if form.kind == kind else form.model()
         shown.extend(values_of(config).values())
     columns = [gr.Column(visible=form.kind == kind) for form in forms]
-    side = _side(client, MODELS[kind], origin.config.model_dump(mode="json"), origin)
+    side = _side(client, MODELS[kind], values_of(origin.config), origin)
     return [gr.Dropdown(choices, value=origin.recipe), kind, origin, *columns, *shown, side]
 
 
@@ -153,7 +157,7 @@ def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
     def choose_kind(request: gr.Request, kind: str, *shown: FormValue) -> list[Any]:
         form, own = _own_values(forms, kind, shown)
         with client_for(request) as client:
-            side = _side(client, form.model, form.data(own), Origin("the defaults", form.model()))  # type: ignore[arg-type]
+            side = _side(client, form.model, form.values(own), Origin("the defaults", form.model()))  # type: ignore[arg-type]
         return [*(gr.Column(visible=other.kind == kind) for other in forms), side]
 
     return choose_kind
@@ -162,7 +166,7 @@ def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
 def _previewer(form: KindForm) -> Callable[..., str]:
     def preview(request: gr.Request, origin: Origin | None, *shown: FormValue) -> str:
         with client_for(request) as client:
-            return _side(client, form.model, form.data(shown), origin)
+            return _side(client, form.model, form.values(shown), origin)
 
     return preview
 
@@ -170,14 +174,15 @@ def _previewer(form: KindForm) -> Callable[..., str]:
 def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
     def launch(request: gr.Request, kind: str, origin: Origin | None, *shown: FormValue) -> tuple[str, Any]:
         form, own = _own_values(forms, kind, shown)
+        hidden = hiding(idle_inputs(form.model, form.values(own)))
         try:
             wanted = _request(form.model, form.data(own), origin)
             with client_for(request) as client:
                 run: Run = client.create_run(wanted)
         except ValidationError as error:
-            return "", wrapped(problem_panel(problems_of(error, form.model)))
+            return "", hidden + wrapped(problem_panel(problems_of(error, form.model)))
         except StudioError as error:
-            return "", refusal(error)
+            return "", hidden + refusal(error)
         return f"/run?id={run.id}", gr.skip()
 
     return launch
@@ -227,8 +232,12 @@ def _request(model: type[BaseModel], data: dict[str, Any], origin: Origin | None
     return RunCreate.model_validate({"config": config.model_dump(), "recipe": recipe, "parent_run_id": parent})
 
 
-def _side(client: StudioClient, model: type[BaseModel], data: dict[str, Any], origin: Origin | None) -> str:
-    """The right-hand side for what the form holds now."""
+def _side(client: StudioClient, model: type[BaseModel], values: Mapping[str, FormValue], origin: Origin | None) -> str:
+    """The right-hand side for what the form holds now; with it goes which inputs are of no use now."""
+    return hiding(idle_inputs(model, values)) + _panels(client, model, data_from(model, values), origin)
+
+
+def _panels(client: StudioClient, model: type[BaseModel], data: dict[str, Any], origin: Origin | None) -> str:
     try:
         wanted = _request(model, data, origin)
     except ValidationError as error:
