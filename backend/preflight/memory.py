@@ -77,8 +77,9 @@ def _holes(plan: Plan, moment: str, device: str) -> float:
         numbers = _pictures_at_once(plan) * plan.sizes.picture_side**2 * plan.sizes.tokenizer.channels
     else:
         is_update = plan.update is not None and moment != "rollout"
-        sequences = plan.update.num_sequences if is_update and plan.update else plan.batch.num_pictures
-        numbers = sequences * plan.batch.num_passes * _rows(plan) * plan.sizes.hidden_size
+        part = plan.update if is_update and plan.update else None
+        sequences = part.num_sequences * part.num_passes if part else plan.batch.num_pictures * plan.batch.num_passes
+        numbers = sequences * _rows(plan) * plan.sizes.hidden_size
     return HEAP_HOLES if numbers * FLOAT < SMALLEST_MAPPED else MAPPED_HOLES
 
 
@@ -142,11 +143,11 @@ def _backward(plan: Plan) -> dict[str, int]:
     if update.num_micro_batches == 1 and not plan.num_adapter:
         # The head's is the first that comes; the others take the place of activations that go.
         gradient = sizes.vocab_size * sizes.hidden_size * FLOAT
-    rows = update.num_rows * plan.batch.num_passes
+    rows = update.num_rows * update.num_passes
     return {
         "gradients": gradient,
         "activations": saved_activations(plan),
-        "logits": (LOSS_COPIES + (plan.batch.num_passes - 1)) * rows * sizes.codebook_size * FLOAT,
+        "logits": (LOSS_COPIES + (update.num_passes - 1)) * rows * sizes.codebook_size * FLOAT,
         "rollout buffers": _buffers(plan) + _shown(plan),
     }
 
@@ -167,8 +168,8 @@ def saved_activations(plan: Plan) -> int:
     update, sizes = plan.update, plan.sizes
     assert update is not None
     h, f, layers = sizes.hidden_size, sizes.intermediate_size, sizes.num_layers
-    sequences = update.num_sequences * plan.batch.num_passes
-    rows, wanted = sequences * _rows(plan), update.num_rows * plan.batch.num_passes
+    sequences = update.num_sequences * update.num_passes
+    rows, wanted = sequences * _rows(plan), update.num_rows * update.num_passes
     text = update.num_prompts * plan.batch.num_text_tokens
     keys = 2 * sequences * plan.batch.num_text_tokens * h
     # Input and normed input, queries and keys before and after their norm, values, what was attended to, and the MLP.

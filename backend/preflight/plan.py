@@ -56,6 +56,8 @@ class Update:
     num_transitions: int
     num_prompts: int
     """distinct ones of a micro-batch"""
+    num_passes: int
+    """sequences a transition: with guidance its unconditional twin too, but the forward process's loss has none"""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def _update(config: TrainConfig, batch: Batch, sizes: PolicySizes) -> Update:
         num_rows=math.ceil(of_a_part * sum(rows) / len(rows)),
         num_transitions=of_a_part,
         num_prompts=min(batch.num_prompts, math.ceil(of_a_part / (num_selected * batch.group_size)) + 1),
+        num_passes=1 if remaskings else batch.num_passes,
     )
 
 

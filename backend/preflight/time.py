@@ -58,8 +58,8 @@ def _update(plan: Plan, device: PreflightDevice) -> float:
     update, batch, sizes = plan.update, plan.batch, plan.sizes
     if update is None:
         return 0.0
-    rows = update.num_rows * batch.num_passes
-    passed = Forward(update.num_sequences * batch.num_passes, rows)
+    rows = update.num_rows * update.num_passes
+    passed = Forward(update.num_sequences * update.num_passes, rows)
     forward = forward_operations(sizes, passed, batch.num_text_tokens)
     forward += text_operations(sizes, update.num_prompts, batch.num_text_tokens)
     backward = BACKWARD_OF_INPUTS if plan.num_adapter else BACKWARD

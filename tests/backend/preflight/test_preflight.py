@@ -86,6 +86,13 @@ def test_guidance_and_more_steps_take_longer(tmp_path: Path) -> None:
     assert told(tmp_path, sampling={"num_unmasking_steps": 32}).seconds_rollout > 1.5 * seconds
 
 
+def test_guidance_is_charged_to_every_update_but_the_forward_process(tmp_path: Path) -> None:
+    for grpo, is_charged in (({}, True), ({"objective": "forward_process", "ratio": "token"}, False)):
+        plain, guided = (told(tmp_path, grpo=grpo, sampling={"guidance_scale": scale}) for scale in (0.0, 3.0))
+        assert (guided.seconds_update > plain.seconds_update) is is_charged
+        assert guided.seconds_rollout > plain.seconds_rollout
+
+
 def test_a_mask_schedule_that_masks_longer_takes_longer(tmp_path: Path) -> None:
     by_schedule = {name: told(tmp_path, sampling={"mask_schedule": name}) for name in ("linear", "cosine", "square")}
     linear, cosine, square = by_schedule.values()
