@@ -22,6 +22,7 @@ from backend.runs.policies import policy_folder
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import PolicyConfig, PretrainConfig, TrainConfig
 from backend.schemas.preflight import (
+    MeasuredDevice,
     MemoryMoment,
     MemoryPart,
     Preflight,
@@ -107,7 +108,12 @@ def sizes_of(policy: PolicyConfig, runs_dir: Path) -> PolicySizes:
 
 
 def choose_device(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Path) -> PreflightDevice:
-    """The device that was asked for, else what a job measured last on a device of this kind, else the worker's CPU."""
+    """The device that was asked for, else one of this kind that a job measured, else the CPU of the worker.
+
+    Of several it is that of the worker that was heard from last; where no worker's machine has been measured, the one
+    with the newest measurement.
+    """
+    heard = sorted(workers, key=lambda worker: worker.seen_at, reverse=True)
     is_half = wanted.config.policy.precision is Precision.BFLOAT16
     if wanted.accelerator is not None:
         return named_device(wanted.accelerator, wanted.memory_gib, is_half=is_half)
@@ -116,14 +122,21 @@ def choose_device(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir:
     kind = ("cuda" if has_gpu else "cpu") if asked == "auto" else asked
     measured = [device for device in read_devices(devices_folder(runs_dir)) if device.kind == kind]
     if measured:
-        return measured_device(measured[0], wanted.memory_gib, is_half=is_half)
+        return measured_device(_nearest(measured, heard), wanted.memory_gib, is_half=is_half)
     if kind == "cuda":
         problem = FieldProblem(pointer="/accelerator", message="name the GPU")
         raise MalformedError("no job has measured a GPU here yet: name one, such as accelerator 'RTX 4090'", (problem,))
-    own = next(iter(workers), None)
+    own = next(iter(heard), None)
     memory_gib = wanted.memory_gib or (own.memory_gib if own else None)
     source = "asked for" if wanted.memory_gib else f"worker {own.name}" if own else "unknown: no worker was heard from"
     return unmeasured_cpu(own.num_cores if own else 1, memory_gib, source)
+
+
+def _nearest(measured: Sequence[MeasuredDevice], heard: Sequence[Worker]) -> MeasuredDevice:
+    """The device of the first worker that has one, else the first device. A worker's name is its host and process."""
+    hosts = [worker.name.rpartition("-")[0] for worker in heard]
+    own = (device for host in hosts for device in measured if device.host == host)
+    return next(own, measured[0])
 
 
 def reward_bytes_of(config: Estimated) -> int:

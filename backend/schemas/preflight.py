@@ -24,7 +24,7 @@ class Accelerator(StrEnum):
 
 
 class PreflightRequest(WireModel):
-    """A configuration, and the device to think of; without one, the worker's that was heard from last."""
+    """A configuration, and the device to think of; without one, that of the worker that was heard from last."""
 
     config: RunConfig
     accelerator: Accelerator | None = Field(None, description="A GPU by name: its memory and its published peak rate")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,29 @@ def test_a_measured_device_goes_before_an_assumed_rate(tmp_path: Path) -> None:
     assert found.device.rate_source.startswith("measured on here")
     assert found.device.memory_bytes == 16 * GIB
     assert found.seconds_a_step == pytest.approx(assumed.seconds_a_step / 2)
+
+
+def test_of_several_machines_it_is_that_of_the_worker_that_was_heard_from_last(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    workers = tuple(
+        WORKER.model_copy(update={"name": name, "num_cores": cores, "seen_at": now - timedelta(seconds=ago)})
+        for name, cores, ago in (("big-box-7", 64, 9), ("desk-1", 4, 1), ("elder-3", 16, 20))
+    )
+    assert told(tmp_path, workers=workers).device.name == "CPU, 4 cores"
+    folder = devices_folder(tmp_path / "runs")
+    folder.mkdir()
+    values: dict[str, Any] = {
+        "kind": "cpu",
+        "memory_bytes": GIB,
+        "float32_rate": 1e9,
+        "bfloat16_rate": 1e9,
+        "bandwidth": 1e9,
+    }
+    for place, host in enumerate(("elder", "big-box", "gone")):
+        measured = MeasuredDevice(host=host, name=host, measured_at=now + timedelta(seconds=place), **values)
+        (folder / f"{host}-cpu.json").write_text(measured.model_dump_json())
+    assert told(tmp_path, workers=workers).device.name == "big-box", "the last heard from has measured nothing yet"
+    assert told(tmp_path, workers=workers[1:2]).device.name == "gone", "the newest"
 
 
 def test_without_a_worker_the_memory_is_unknown(tmp_path: Path) -> None:
