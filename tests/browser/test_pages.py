@@ -50,6 +50,19 @@ def test_tasks_are_ticked(open_page: OpenPage) -> None:
     form.expect_yaml("- counting")
 
 
+def test_a_reward_that_is_added_shows_its_settings_and_the_next_choice(open_page: OpenPage) -> None:
+    form = LaunchPage(open_page("/launch"))
+    source, added, later = (form.page.locator(f"#field-rewards-{name}") for name in ("2-source", "3-name", "4-name"))
+    for hidden in (source, added, later):
+        expect(hidden).to_be_hidden()
+    form.page.locator("#field-rewards-2-name input").click()
+    form.page.get_by_role("option", name="clip", exact=True).click()
+    form.expect_yaml("- name: clip")
+    expect(source).to_be_visible()
+    expect(added).to_be_visible()
+    expect(later).to_be_hidden()
+
+
 def test_the_launch_form_is_shown_when_the_recipe_has_filled_it(open_page: OpenPage) -> None:
     page = open_page("/")
     page.goto("/launch", wait_until="commit")
