@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.artifacts import run_folder
 from backend.db import transaction
-from backend.embedded.studio import _child_environment
 from backend.models import EventRow, GroupRow, MetricRow, RunRow, SampleRow
 from backend.runs import repository as runs
 from backend.settings import Settings
@@ -278,17 +277,6 @@ def test_a_jobs_environment_has_no_secrets_and_what_makes_a_cpu_fast() -> None:
     assert (seen["PATH"], seen["OMP_NUM_THREADS"], seen["OMP_WAIT_POLICY"]) == ("/bin", "2", "PASSIVE")
     assert seen["MALLOC_TOP_PAD_"] == "268435456"
     assert "OMP_WAIT_POLICY" not in job_environment({"policy": {"device": "cuda"}}, {})
-
-
-@pytest.mark.parametrize(("own", "seen"), [({}, "1"), ({"HF_HUB_OFFLINE": ""}, "1"), ({"HF_HUB_OFFLINE": "0"}, "0")])
-def test_the_hub_is_asked_only_where_a_person_says_so(
-    own: dict[str, str], seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert job_environment({}, own)["HF_HUB_OFFLINE"] == seen
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    for name, value in own.items():
-        monkeypatch.setenv(name, value)
-    assert _child_environment(Settings(), tmp_path)["HF_HUB_OFFLINE"] == seen
 
 
 @pytest.mark.parametrize(
