@@ -88,6 +88,7 @@ def test_the_services_run_the_very_commands_that_unmask_up_runs() -> None:
     assert SERVICES["worker-gpu"]["command"] == SERVICES["worker"]["command"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["migrate", "web", "worker", "interactive"])
 def test_every_command_is_installed_and_knows_its_options(name: str) -> None:
     program, *words = SERVICES[name]["command"]

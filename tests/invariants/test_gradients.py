@@ -49,7 +49,7 @@ def gradients(policy: ToyPolicy, reference: ToyPolicy | None, transitions: Trans
     return torch.cat([parameter.grad.flatten() for parameter in policy.parameters() if parameter.grad is not None])
 
 
-@pytest.mark.parametrize("guidance_scale", [0.0, 1.5])
+@pytest.mark.parametrize("guidance_scale", [0.0, pytest.param(1.5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("level", list(RatioLevel))
 @pytest.mark.parametrize("definition", DEFINITIONS)
 def test_gradients_agree_with_finite_differences(

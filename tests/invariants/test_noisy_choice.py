@@ -88,7 +88,7 @@ def test_all_draws_and_orders_have_probability_1_together_and_orders_add_up_to_s
         assert sets.tolist() == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
-@pytest.mark.parametrize("temperature", [3.0, 0.7, 0.1])
+@pytest.mark.parametrize("temperature", [0.7, *(pytest.param(other, marks=pytest.mark.slow) for other in (3.0, 0.1))])
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_the_transition_s_own_probability_is_the_sum_over_all_latent_draws(temperature: float, seed: int) -> None:
     log_probs = some_log_probs(seed)
@@ -170,6 +170,7 @@ def test_without_noise_the_selection_terms_are_those_of_the_plain_definitions(
         torch.testing.assert_close(found, log_prob(log_probs, drawn, kept, 0.0, plain, form))
 
 
+@pytest.mark.slow
 def test_as_the_noise_fades_the_transition_s_own_probability_becomes_candidate_1() -> None:
     log_probs = some_log_probs()
     drawn, kept = everything(NUM_KEPT, is_ordered=False)

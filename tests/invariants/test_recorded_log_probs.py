@@ -32,7 +32,7 @@ def recorded(policy: ShowoPolicy, definition: TransitionDefinition, guidance_sca
     return transitions_of(made, PROMPTS, torch.ones(4), steps, policy.codebook_size, definition)
 
 
-@pytest.mark.parametrize("guidance_scale", [0.0, 1.75])
+@pytest.mark.parametrize("guidance_scale", [0.0, pytest.param(1.75, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("definition", DEFINITIONS)
 def test_recorded_terms_equal_those_replayed_on_the_trajectory_s_states(
     definition: TransitionDefinition, guidance_scale: float
@@ -53,7 +53,13 @@ def test_another_guidance_than_the_rollout_s_gives_other_log_probs() -> None:
     assert (found.terms - transitions.old_terms).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("definition", DEFINITIONS)
+@pytest.mark.parametrize(
+    "definition",
+    [
+        each if each is TransitionDefinition.CANDIDATE_2 else pytest.param(each, marks=pytest.mark.slow)
+        for each in TransitionDefinition
+    ],
+)
 def test_the_ratio_is_1_before_the_first_update_and_moves_with_the_second_epoch(
     definition: TransitionDefinition,
 ) -> None:
@@ -66,6 +72,7 @@ def test_the_ratio_is_1_before_the_first_update_and_moves_with_the_second_epoch(
     assert (ratios[1] - 1).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_kl_is_zero_at_the_reference_and_positive_away_from_it() -> None:
     policy = tiny_policy(seed=2)
     reference = copy.deepcopy(policy)
