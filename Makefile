@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FAST := not slow and not browser and not e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help up install check test format lint types imports fast-tests slow-tests bench chaos openapi lock
+.PHONY: help up install check test format lint types imports fast-tests slow-tests long-tests bench chaos openapi lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 check: format-check lint types imports fast-tests ## Format, lint, types, import rules, fast tests: under two minutes
 
-test: check slow-tests ## Everything: check, then the slow, end-to-end and browser tests
+test: check slow-tests ## check, then the slow, end-to-end and browser tests
 
 .PHONY: format-check
 format-check: $(STAMP)
@@ -49,7 +49,10 @@ fast-tests: $(STAMP)
 # Browser tests skip loudly where Chromium is missing; with CI set they fail instead.
 slow-tests: $(STAMP)
 	@$(BIN)/python -c 'import shutil, sys; sys.exit(not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))' || echo "WARNING: no Chromium is installed: the browser tests cannot run (Debian: apt install chromium)" >&2
-	$(BIN)/python -m pytest -m "not ($(FAST))"
+	$(BIN)/python -m pytest -m "not ($(FAST)) and not long"
+
+long-tests: $(STAMP) ## What takes most of a minute or many GB each: full size, memory peaks, killed processes
+	$(BIN)/python -m pytest -m long
 
 format: $(STAMP) ## Format the code and apply the safe fixes
 	$(BIN)/ruff format .

@@ -125,7 +125,7 @@ def test_a_run_succeeds_with_gapless_events_and_a_log(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_job_killed_at_random_moments_ends_bit_for_bit_as_the_one_left_alone(bench: Bench, seed: int) -> None:
     alone, killed = bench.create(num_steps=NUM_STEPS), bench.create(num_steps=NUM_STEPS)
     bench.runner.execute(alone)

@@ -7,6 +7,7 @@ import pytest
 from tests.bench.measured_peaks import LARGEST_ERROR, error_of
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["small", "shipped"])
 def test_the_estimated_peak_is_within_a_fifth_of_the_measured_one(name: str) -> None:

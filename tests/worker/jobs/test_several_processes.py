@@ -21,7 +21,7 @@ from tests.worker.jobs.driving import drive, tiny_train_config
 from worker.jobs import run_job
 from worker.jobs.checkpoints import read_checkpoint, saved_steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[3]
 NUM_STEPS = 3

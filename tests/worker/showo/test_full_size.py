@@ -15,6 +15,7 @@ NEEDED_GIGABYTES = 15
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_one_unmasking_step_and_one_loss_step_at_full_size() -> None:
