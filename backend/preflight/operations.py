@@ -6,14 +6,11 @@ product (norms, softmax, sorting) is no part of it and shows as a share of the d
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from backend.preflight.sizes import PolicySizes
 from backend.schemas.algorithm import MaskSchedule
-
-# Show-o's sigmoid schedule runs from minus this to this.
-_SIGMOID_END = 3.0
+from backend.schemas.mask_schedule import masked_counts
 
 
 @dataclass(frozen=True)
@@ -23,15 +20,6 @@ class Forward:
     num_sequences: int
     num_rows: int
     """positions over all sequences that get logits"""
-
-
-def masked_counts(num_tokens: int, num_steps: int, schedule: MaskSchedule = MaskSchedule.COSINE) -> list[int]:
-    """How many tokens are masked before each unmasking step, and 0 at the end, as the worker's schedules have it."""
-    counts = [num_tokens]
-    for step in range(1, num_steps):
-        wanted = math.floor(num_tokens * _mask_ratio(step, num_steps, schedule))
-        counts.append(max(num_steps - step, min(wanted, counts[-1] - 1)))
-    return [*counts, 0]
 
 
 def forward_operations(sizes: PolicySizes, passed: Forward, num_text_tokens: int) -> int:
@@ -77,17 +65,3 @@ def rollout_operations(
         passed = Forward(twice * num_sequences, twice * num_sequences * count)
         total += forward_operations(sizes, passed, num_text_tokens)
     return total
-
-
-def _mask_ratio(num_done: int, num_steps: int, schedule: MaskSchedule) -> float:
-    """The share of tokens that is masked after some of the steps; a test compares it with the worker's own."""
-    progress = num_done / num_steps
-    if schedule is MaskSchedule.COSINE:
-        # In this order of operations: a share that falls on a whole count must not move by the last bit.
-        return math.cos(math.pi / 2 * num_done / num_steps)
-    if schedule is MaskSchedule.LINEAR:
-        return 1 - progress
-    if schedule is MaskSchedule.SQUARE:
-        return 1 - progress**2
-    first, here, last = (1 / (1 + math.exp(_SIGMOID_END * (1 - 2 * at))) for at in (0.0, progress, 1.0))
-    return (last - here) / (last - first)

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from backend.preflight.operations import masked_counts
 from backend.preflight.sizes import PolicySizes
 from backend.schemas.algorithm import MaskGRPOConfig, MaskSchedule, SamplingConfig, StepSelection, TransitionDefinition
 from backend.schemas.config import EvaluateConfig, SampleConfig, TrainConfig
+from backend.schemas.mask_schedule import masked_counts
 from backend.schemas.objective import Objective
 from backend.schemas.scaling import LoRATarget, Precision
 
@@ -161,7 +161,7 @@ def _update(config: TrainConfig, batch: Batch, sizes: PolicySizes) -> Update:
     elif config.grpo.transition is TransitionDefinition.CANDIDATE_2:
         rows_by_step = [before - after for before, after in pairwise(counts)]
     else:
-        rows_by_step = counts[:-1]
+        rows_by_step = list(counts[:-1])
     chosen = {StepSelection.FIRST: rows_by_step[:num_selected], StepSelection.LAST: rows_by_step[-num_selected:]}
     rows = chosen.get(config.grpo.step_selection, rows_by_step)
     has_first_step = is_every or config.grpo.step_selection is StepSelection.FIRST

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.preflight.operations import Forward, forward_operations, masked_counts, rollout_operations, text_operations
+from backend.preflight.operations import Forward, forward_operations, rollout_operations, text_operations
 from backend.preflight.plan import Plan
+from backend.schemas.mask_schedule import masked_counts
 from backend.schemas.preflight import PreflightDevice
 
 FLOAT = 4

@@ -9,12 +9,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from backend.errors import NotFoundError
-from backend.preflight.operations import masked_counts, rollout_operations
+from backend.preflight.operations import rollout_operations
 from backend.preflight.sizes import PUBLISHED, PolicySizes, TokenizerSizes, read_sizes
 from backend.runs.policies import SHIPPED_POLICY
-from backend.schemas.algorithm import MaskSchedule, SamplingConfig
+from backend.schemas.algorithm import SamplingConfig
 from tests.bench.middle import Middle, middle_policy
-from worker.maskgrpo import schedule
 from worker.maskgrpo.sampling import rollout
 from worker.showo.loading import load_policy, save_policy
 from worker.showo.model import Showo
@@ -70,15 +69,6 @@ def test_a_saved_policy_that_keeps_its_language_models_hub_name_has_its_own_size
     save_policy(policy, tmp_path)
     sizes = read_sizes(tmp_path)
     assert (sizes.hidden_size, sizes.num_layers) == (config.hidden_size, config.num_layers)
-
-
-@pytest.mark.parametrize("mask_schedule", list(MaskSchedule))
-@pytest.mark.parametrize(("num_tokens", "num_steps"), [(64, 8), (64, 39), (256, 16), (1024, 50), (16, 16), (5, 1)])
-def test_masked_tokens_are_counted_as_the_worker_counts_them(
-    num_tokens: int, num_steps: int, mask_schedule: MaskSchedule
-) -> None:
-    counts = schedule.masked_counts(num_tokens, num_steps, mask_schedule)
-    assert masked_counts(num_tokens, num_steps, mask_schedule) == list(counts)
 
 
 @pytest.mark.parametrize("guidance_scale", [0.0, 3.0])
