@@ -12,10 +12,10 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import PretrainConfig
-from backend.schemas.event import JobStarted, Log, SamplesMade, StepFinished
+from backend.schemas.event import JobStarted, SamplesMade, StepFinished
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
-from worker.jobs.checkpoints import Checkpoint, newest_whole, prune, save_checkpoint, saved_again, set_damaged_aside
+from worker.jobs.checkpoints import Checkpoint, newest_whole, prune, save_checkpoint
 from worker.jobs.heldout import heldout_seeds, measure, score
 from worker.jobs.pictures import Place, WrittenPictures, write_pictures
 from worker.jobs.policies import export_policy, prepare_torch
@@ -25,7 +25,7 @@ from worker.jobs.prompts import heldout_captions
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import GroupLabel, number, shown_group
 from worker.jobs.showing import store_shown
-from worker.jobs.start import job_started
+from worker.jobs.start import checkpoints_told, job_started
 from worker.jobs.state_files import split_state, state_hash
 from worker.maskgrpo.types import Rewards
 from worker.pretraining.pictures import random_pictures, to_pixels
@@ -80,13 +80,7 @@ class Pretraining:
             flags = yield job_started(0, self._num_steps, self._device)
         else:
             flags = yield self._go_on_from(checkpoint)
-        # Only now, when the rows that named them are gone.
-        set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)
-        for problem in problems:
-            flags = yield Log(level="warning", message=problem)
-        if checkpoint is not None:
-            flags = yield saved_again(self._folder, checkpoint)
-        return flags
+        return (yield from checkpoints_told(self._folder, checkpoint, problems, flags))
 
     def steps(self) -> Iterator[PretrainStep]:
         """The steps that are left."""

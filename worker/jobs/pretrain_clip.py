@@ -14,14 +14,14 @@ from backend.schemas.config import PretrainConfig
 from backend.schemas.event import Log, ScoreMeasured, StepFinished
 from backend.schemas.pretraining import ClipStageConfig
 from backend.schemas.run import RunStatus
-from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again, set_damaged_aside
+from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint
 from worker.jobs.heldout import heldout_seeds
 from worker.jobs.policies import load
 from worker.jobs.prompts import heldout_captions
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import number
 from worker.jobs.showing import Shown, show
-from worker.jobs.start import job_started
+from worker.jobs.start import checkpoints_told, job_started
 from worker.jobs.state_files import split_state, state_hash
 from worker.jobs.whole_folder import whole_folder
 from worker.pretraining.clip_ranking import (
@@ -73,12 +73,7 @@ class ClipPretraining:
             self.stage.load_state_dict(checkpoint.state)
             is_equal = state_hash(*split_state(self._state())) == checkpoint.written_hash
             flags = yield job_started(self.stage.step, self._num_steps, device, checkpoint.read_hash, is_equal)
-        set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)
-        for problem in problems:
-            flags = yield Log(level="warning", message=problem)
-        if checkpoint is not None:
-            flags = yield saved_again(self._folder, checkpoint)
-        return flags
+        return (yield from checkpoints_told(self._folder, checkpoint, problems, flags))
 
     def finish_step(self, step: PretrainStep) -> JobPart:
         """The step's event, and a checkpoint where one is due or asked for."""

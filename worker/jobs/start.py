@@ -7,7 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from backend.schemas.event import JobStarted
+from backend.artifacts import RunFolder
+from backend.schemas.event import JobStarted, Log
+from backend.schemas.run import RequestFlags
+from worker.jobs.checkpoints import Checkpoint, saved_again, set_damaged_aside
+from worker.jobs.protocol import JobPart
 
 _PACKAGES = ("unmask-studio", "torch", "transformers", "safetensors", "numpy")
 
@@ -29,6 +33,21 @@ def job_started(
         versions={"python": platform.python_version()} | {name: _version_of(name) for name in _PACKAGES},
         device=device_name(device) + ("" if num_processes == 1 else f", {num_processes} processes"),
     )
+
+
+def checkpoints_told(
+    folder: RunFolder, checkpoint: Checkpoint | None, problems: list[str], flags: RequestFlags
+) -> JobPart:
+    """What follows the first event: damaged checkpoints go aside and are told of, the one gone on from is told again.
+
+    Not before the first event is recorded: until then there are rows that name them.
+    """
+    set_damaged_aside(folder, 0 if checkpoint is None else checkpoint.step)
+    for problem in problems:
+        flags = yield Log(level="warning", message=problem)
+    if checkpoint is not None:
+        flags = yield saved_again(folder, checkpoint)
+    return flags
 
 
 def device_name(device: torch.device) -> str:

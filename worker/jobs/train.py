@@ -14,7 +14,7 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import TrainConfig
-from backend.schemas.event import Alarm, Log, SamplesMade, Severity, StepFinished
+from backend.schemas.event import Alarm, SamplesMade, Severity, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
 from worker.jobs.checkpoints import (
@@ -23,8 +23,6 @@ from worker.jobs.checkpoints import (
     prune,
     read_checkpoint,
     save_checkpoint,
-    saved_again,
-    set_damaged_aside,
 )
 from worker.jobs.pictures import Place, write_group
 from worker.jobs.policies import START_POLICY, keep_start, prepare_torch
@@ -32,7 +30,7 @@ from worker.jobs.probe import Probe, sample_now
 from worker.jobs.prompts import CaptionSource
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import number, training_group
-from worker.jobs.start import job_started
+from worker.jobs.start import checkpoints_told, job_started
 from worker.jobs.state_files import split_state, state_hash
 from worker.jobs.tuning import Tuning
 from worker.maskgrpo.processes import ALONE, Processes
@@ -123,12 +121,7 @@ class Training:
                 is_equal,
                 num_processes,
             )
-        # Only now, when the rows that named them are gone.
-        set_damaged_aside(self._folder, 0 if checkpoint is None else checkpoint.step)
-        for problem in problems:
-            flags = yield Log(level="warning", message=problem)
-        if checkpoint is not None:
-            flags = yield saved_again(self._folder, checkpoint)
+        flags = yield from checkpoints_told(self._folder, checkpoint, problems, flags)
         if self._probe.is_wanted and not self._probe.has_base and outcome_of(flags) is None:
             assert self.tuning.reference is not None, "the first process has a reference"
             flags = yield from self._probe.measure_base(self.tuning.reference, self._folder)

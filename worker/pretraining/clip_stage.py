@@ -17,9 +17,9 @@ from torch import Tensor
 
 from backend.schemas.pretraining import ClipStageConfig
 from worker.pretraining.contrasts import Contrast, draw_contrast, excluded
-from worker.pretraining.muon import Muon
 from worker.pretraining.pictures import to_pixels
-from worker.pretraining.steps import PretrainStep, rate_factor
+from worker.pretraining.stage_optimizer import StageOptimizer
+from worker.pretraining.steps import PretrainStep
 from worker.pretraining.tiny_clip import TinyClip
 
 MAX_LOGIT_SCALE = math.log(100)
@@ -35,11 +35,7 @@ class ClipStage:
         self.clip = TinyClip.new(config, seed)
         model = self.clip.model
         blocks = [*model.visual.transformer.parameters(), *model.transformer.parameters()]
-        matrices = [parameter for parameter in blocks if parameter.ndim == 2]
-        taken = {id(parameter) for parameter in matrices}
-        rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
-        self.muon = Muon(matrices, lr=config.muon_learning_rate)
-        self.adamw = torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+        self.optimizer = StageOptimizer(model, blocks, config)
 
     def steps(self) -> Iterator[PretrainStep]:
         """Train on to the configured number of steps, yielding after each one."""
@@ -50,22 +46,14 @@ class ClipStage:
 
     def _train_once(self) -> dict[str, float]:
         settings = self.settings
-        factor = rate_factor(self.step + 1, settings.num_steps, settings.num_warmup_steps, settings.decay_fraction)
-        for optimizer, rate in ((self.muon, settings.muon_learning_rate), (self.adamw, settings.learning_rate)):
-            optimizer.zero_grad(set_to_none=True)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
         rng = np.random.default_rng([self.seed, 4, self.step])
         batch = [draw_contrast(rng, settings.num_hard_captions) for _ in range(settings.batch_size)]
         loss, metrics = self._loss(batch)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.clip.model.parameters(), 1.0)
-        self.muon.step()
-        self.adamw.step()
+        norm = self.optimizer.step(loss, self.step + 1)
         with torch.no_grad():
             self.clip.model.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
         self.step += 1
-        return {"loss": float(loss.detach()), "gradient_norm": float(norm), **metrics}
+        return {"loss": float(loss.detach()), "gradient_norm": norm, **metrics}
 
     def _loss(self, batch: list[Contrast]) -> tuple[Tensor, dict[str, float]]:
         size = len(batch)
@@ -97,16 +85,14 @@ class ClipStage:
         return {
             "step": self.step,
             "clip": self.clip.model.state_dict(),
-            "muon": self.muon.state_dict(),
-            "adamw": self.adamw.state_dict(),
+            **self.optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up where `state` was made, bit for bit on a CPU."""
         self.step = state["step"]
         self.clip.model.load_state_dict(state["clip"])
-        self.muon.load_state_dict(state["muon"])
-        self.adamw.load_state_dict(state["adamw"])
+        self.optimizer.load_state_dict(state)
 
 
 def _without(is_own: Tensor, is_excluded: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a pretraining stage yields, and the learning-rate course that both stages share."""
+"""What a pretraining stage yields, and the learning-rate course that all stages share."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class PretrainStep:
     """One optimizer step that is done."""
 
     stage: str
-    """tokenizer or transformer"""
+    """tokenizer, transformer or clip"""
     step: int
     """counts from 1 within the stage"""
     num_steps: int

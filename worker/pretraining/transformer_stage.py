@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.schemas.config import PretrainConfig
-from worker.pretraining.muon import Muon
 from worker.pretraining.pictures import captioned_pictures, to_pixels
-from worker.pretraining.steps import PretrainStep, rate_factor
+from worker.pretraining.stage_optimizer import StageOptimizer
+from worker.pretraining.steps import PretrainStep
 from worker.shapes.captions import vocabulary
 from worker.showo.model import Showo, ShowoConfig
 from worker.showo.policy import ShowoPolicy
@@ -74,12 +74,8 @@ class TransformerStage:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.policy = new_policy(config, magvit)
         self.captions, self.codes = self._encode_pictures(np.random.default_rng([config.seed, 2]))
-        layers = self.policy.showo.showo.model.layers
-        matrices = [parameter for parameter in layers.parameters() if parameter.ndim == 2]
-        taken = {id(parameter) for parameter in matrices}
-        rest = [parameter for parameter in self.policy.showo.parameters() if id(parameter) not in taken]
-        self.muon = Muon(matrices, lr=self.settings.muon_learning_rate)
-        self.adamw = torch.optim.AdamW(rest, lr=self.settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+        showo = self.policy.showo
+        self.optimizer = StageOptimizer(showo, showo.showo.model.layers.parameters(), self.settings)
 
     def _encode_pictures(self, rng: np.random.Generator) -> tuple[list[str], Tensor]:
         captions: list[str] = []
@@ -102,19 +98,10 @@ class TransformerStage:
             yield PretrainStep("transformer", self.step, self.settings.num_steps, metrics, seconds)
 
     def _train_once(self) -> dict[str, float]:
-        settings = self.settings
-        factor = rate_factor(self.step + 1, settings.num_steps, settings.num_warmup_steps, settings.decay_fraction)
-        for optimizer, rate in ((self.muon, settings.muon_learning_rate), (self.adamw, settings.learning_rate)):
-            optimizer.zero_grad(set_to_none=True)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
         loss = self._loss()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.showo.parameters(), 1.0)
-        self.muon.step()
-        self.adamw.step()
+        norm = self.optimizer.step(loss, self.step + 1)
         self.step += 1
-        return {"loss": float(loss.detach()), "gradient_norm": float(norm)}
+        return {"loss": float(loss.detach()), "gradient_norm": norm}
 
     def _loss(self) -> Tensor:
         size = self.settings.batch_size
@@ -133,8 +120,7 @@ class TransformerStage:
         return {
             "step": self.step,
             "showo": self.policy.showo.state_dict(),
-            "muon": self.muon.state_dict(),
-            "adamw": self.adamw.state_dict(),
+            **self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
         }
 
@@ -142,6 +128,5 @@ class TransformerStage:
         """Take up where `state` was made, bit for bit on a CPU."""
         self.step = state["step"]
         self.policy.showo.load_state_dict(state["showo"])
-        self.muon.load_state_dict(state["muon"])
-        self.adamw.load_state_dict(state["adamw"])
+        self.optimizer.load_state_dict(state)
         self.generator.set_state(state["generator"])
