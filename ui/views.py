@@ -68,13 +68,21 @@ def _product(what: str, first: int, first_unit: str, second: int, second_unit: s
     return what, f"{total} = {first} {first_unit} × {second} {second_unit}"
 
 
+# A run of fewer steps tells the time of none but its like.
+_FEWEST_STEPS = 10
+
+
 def estimate_seconds(config: BaseModel, runs: Iterable[Run]) -> float | None:
-    """How long a training run will take, from the pace of the newest finished run of the same size; None = unknown."""
+    """How long a training run will take, from the pace of the newest finished run of the same size; None = unknown.
+
+    Of a run of a few steps most of the time is its start, so it says nothing of a longer one.
+    """
     if not isinstance(config, TrainConfig):
         return None
+    fewest = min(_FEWEST_STEPS, config.num_steps)
     for run in runs:
         same = isinstance(run.config, TrainConfig) and _size_of(run.config) == _size_of(config)
-        if same and run.step > 0 and run.started_at and run.finished_at and run.attempt == 1:
+        if same and run.step >= fewest and run.started_at and run.finished_at and run.attempt == 1:
             seconds = (run.finished_at - run.started_at).total_seconds()
             return seconds / run.step * config.num_steps
     return None
@@ -85,7 +93,10 @@ def _size_of(config: TrainConfig) -> tuple[object, ...]:
     policy, sampling, grpo = config.policy, config.sampling, config.grpo
     selection = (grpo.step_selection, grpo.num_selected_steps, grpo.num_epochs, grpo.kl_beta > 0)
     objective = (grpo.objective, grpo.transition, grpo.forward_process.num_remaskings)
-    return policy, config.rollout, sampling.num_unmasking_steps, sampling.guidance_scale > 0, selection, objective
+    memory = (config.lora, config.scaling, config.optimizer.num_micro_batches)
+    rewards = tuple((reward.name, reward.source, reward.precision) for reward in config.rewards)
+    unmasking = (sampling.num_unmasking_steps, sampling.guidance_scale > 0)
+    return policy, config.rollout, unmasking, selection, objective, memory, rewards
 
 
 def duration(seconds: float) -> str:

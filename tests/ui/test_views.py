@@ -103,6 +103,7 @@ def test_the_time_is_that_of_the_newest_run_of_the_same_size() -> None:
 def test_the_time_is_unknown_without_such_a_run() -> None:
     config = train()
     resumed = finished(config, step=60, seconds=60, attempt=2)
+    assert estimate_seconds(config, [finished(config, step=3, seconds=30)]) is None, "most of it was the start"
     assert estimate_seconds(config, [resumed]) is None, "the time of a resumed run holds the pause too"
     assert estimate_seconds(config, [finished(SampleConfig(), step=1, seconds=1)]) is None
     assert estimate_seconds(SampleConfig(), [finished(config, step=60, seconds=60)]) is None
