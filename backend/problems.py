@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from backend.errors import InternalError, MalformedError, StudioError, UnavailableError
 from backend.schemas.base import FieldProblem, Problem
-from backend.schemas.config import RunKind
+from backend.schemas.every_run import RunKind
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -10,8 +10,9 @@ import yaml
 from pydantic import BaseModel
 
 from backend.schemas.algorithm import StepSelection
-from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, TrainConfig
 from backend.schemas.objective import Objective
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.run import Run
 from ui.forms import spaced
 

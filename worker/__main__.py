@@ -13,8 +13,9 @@ from pathlib import Path
 import yaml
 
 from backend.artifacts import FolderBusyError, RunFolder
-from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig, run_config_adapter
+from backend.schemas.config import PretrainConfig, TrainConfig, run_config_adapter
 from backend.schemas.event import Body, StatusChanged
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.run import RequestFlags
 from worker.jobs import run_job
 from worker.jobs.joining import follow_first, joined_processes

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from backend.runs import repository as runs
 from backend.samples import repository as samples
-from backend.schemas.config import RunKind
 from backend.schemas.event import CheckpointSaved, JobStarted, SamplesMade, ScoreMeasured, StatusChanged, StepFinished
+from backend.schemas.every_run import RunKind
 from backend.schemas.run import RequestFlags
 
 

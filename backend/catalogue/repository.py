@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.models import CheckpointRow, RunRow, WorkerRow
 from backend.queue import RUN_QUEUE
-from backend.schemas.config import RunKind
+from backend.schemas.every_run import RunKind
 
 SILENT_AFTER_SECONDS = 90.0
 

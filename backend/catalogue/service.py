@@ -24,7 +24,7 @@ from backend.errors import UnavailableError
 from backend.models import CheckpointRow, RunRow
 from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.base import FieldProblem, Page
-from backend.schemas.config import RunKind
+from backend.schemas.every_run import RunKind
 from backend.schemas.run import Model, Readiness, Version
 
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from backend.client import StudioClient
 from backend.errors import MalformedError, NotFoundError
 from backend.schemas.base import FieldProblem
-from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig, run_config_adapter
+from backend.schemas.config import PretrainConfig, TrainConfig, run_config_adapter
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 
 AnyConfig = TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig
 

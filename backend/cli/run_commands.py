@@ -15,7 +15,7 @@ from backend.cli.output import AsJSON, err, out, print_json
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
 from backend.errors import ConflictError, NotFoundError
-from backend.schemas.config import RunKind
+from backend.schemas.every_run import RunKind
 from backend.schemas.run import Run, RunClone, RunCreate, RunStatus
 
 run_app = typer.Typer(help="Create, look at, follow and steer runs.", no_args_is_help=True, rich_markup_mode=None)

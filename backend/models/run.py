@@ -13,7 +13,8 @@ from uuid_utils.compat import uuid7
 
 from backend.db import Row
 from backend.recipes.loading import changed_settings
-from backend.schemas.config import RunKind, run_config_adapter
+from backend.schemas.config import run_config_adapter
+from backend.schemas.every_run import RunKind
 from backend.schemas.run import RequestFlags, Run, RunStatus
 
 _STATUSES = ", ".join(f"'{status.value}'" for status in RunStatus)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from backend.schemas.algorithm import StepSelection
-from backend.schemas.config import EvaluateConfig, SampleConfig, TrainConfig, run_config_adapter
+from backend.schemas.config import TrainConfig, run_config_adapter
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.scaling import Precision
 
 Estimated = TrainConfig | SampleConfig | EvaluateConfig

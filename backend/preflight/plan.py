@@ -8,9 +8,10 @@ from itertools import pairwise
 
 from backend.preflight.sizes import PolicySizes
 from backend.schemas.algorithm import MaskGRPOConfig, MaskSchedule, SamplingConfig, StepSelection, TransitionDefinition
-from backend.schemas.config import EvaluateConfig, SampleConfig, TrainConfig
+from backend.schemas.config import TrainConfig
 from backend.schemas.mask_schedule import masked_counts
 from backend.schemas.objective import Objective
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.scaling import LoRATarget, Precision
 
 NUM_TEXT_TOKENS = 16

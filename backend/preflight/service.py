@@ -20,7 +20,8 @@ from backend.preflight.sizes import PUBLISHED, PolicySizes, read_sizes
 from backend.preflight.time import seconds_of
 from backend.runs.policies import policy_folder
 from backend.schemas.base import FieldProblem
-from backend.schemas.config import PolicyConfig, PretrainConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, TrainConfig
+from backend.schemas.every_run import PolicyConfig
 from backend.schemas.preflight import (
     MeasuredDevice,
     MemoryMoment,

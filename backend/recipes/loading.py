@@ -12,7 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from backend.errors import NotFoundError
-from backend.schemas.config import BaseRunConfig, run_config_adapter
+from backend.schemas.config import run_config_adapter
+from backend.schemas.every_run import BaseRunConfig
 from backend.schemas.run import Recipe
 
 RECIPES_DIR = Path(__file__).resolve().parent

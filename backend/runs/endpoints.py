@@ -22,7 +22,7 @@ from backend.models import RunRow
 from backend.runs import repository, service
 from backend.runs.preview import preview
 from backend.schemas.base import Page
-from backend.schemas.config import RunKind
+from backend.schemas.every_run import RunKind
 from backend.schemas.run import Run, RunClone, RunCreate, RunEdit, RunPreview, RunStatus
 
 router = APIRouter(prefix="/runs", tags=["runs"])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.schemas.config import PolicyConfig
+from backend.schemas.every_run import PolicyConfig
 
 # The shipped policy lies in the worker's package, whose code the web process never imports.
 SHIPPED_POLICY = Path(__file__).resolve().parents[2] / "worker" / "shapes" / "weights"

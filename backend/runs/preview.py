@@ -8,17 +8,11 @@ from pathlib import Path
 import yaml
 
 from backend.runs.vocabulary import unread_words
-from backend.schemas.config import (
-    NUM_HELDOUT_CAPTIONS,
-    EvaluateConfig,
-    PretrainConfig,
-    PromptSplit,
-    RunConfig,
-    SampleConfig,
-    TrainConfig,
-)
+from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.effects import samplings_of, settings_without_effect
 from backend.schemas.objective_effects import risks_of_objective
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS, PromptSplit
 from backend.schemas.run import RunPreview
 
 # The shipped policy's token grid is 8 x 8, and a step must unmask at least one token.

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.runs.policies import language_folders, policy_folder
-from backend.schemas.config import RunConfig, SampleConfig, TrainConfig
+from backend.schemas.config import RunConfig, TrainConfig
+from backend.schemas.picture_runs import SampleConfig
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -23,9 +23,6 @@ class Section(WireModel):
     # An infinity would be stored as null, and a setting that is null cannot be read back.
     model_config = ConfigDict(allow_inf_nan=False)
 
-    # An infinity would be stored as null, and a setting that is null cannot be read back.
-    model_config = ConfigDict(allow_inf_nan=False)
-
 
 def _to_utc(moment: datetime) -> datetime:
     """The same moment in UTC, whatever zone the database's session has."""

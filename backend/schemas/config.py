@@ -5,8 +5,7 @@ A policy source is `shipped` (the tiny Show-o inside), a local folder, or `run:<
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
@@ -19,73 +18,12 @@ from backend.schemas.algorithm import (
     StepSelection,
 )
 from backend.schemas.base import Section, unit
+from backend.schemas.every_run import BaseRunConfig, RunKind
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.pretraining import ClipStageConfig, TokenizerStageConfig, TransformerStageConfig
+from backend.schemas.prompts import TASK_NAMES, PromptConfig
 from backend.schemas.reward import RewardConfig, RewardName, RewardNormalisation
-from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
-
-
-class RunKind(StrEnum):
-    """What a run does."""
-
-    PRETRAIN = "pretrain"
-    TRAIN = "train"
-    SAMPLE = "sample"
-    EVALUATE = "evaluate"
-
-
-class PromptSplit(StrEnum):
-    """The small world's two disjoint sets of captions."""
-
-    TRAIN = "train"
-    HELDOUT = "heldout"
-
-
-class TaskName(StrEnum):
-    """GenEval's six tasks, as the small world has them."""
-
-    SINGLE_OBJECT = "single_object"
-    TWO_OBJECT = "two_object"
-    COUNTING = "counting"
-    COLORS = "colors"
-    POSITION = "position"
-    COLOR_ATTR = "color_attr"
-
-
-TASK_NAMES = tuple(task.value for task in TaskName)
-NUM_HELDOUT_CAPTIONS = 540
-
-
-class PromptConfig(Section):
-    """Where the prompts come from: the small world's captions, or a list."""
-
-    split: PromptSplit = Field(PromptSplit.TRAIN, title="Captions", description="Which split of the small world.")
-    tasks: tuple[TaskName, ...] = Field(
-        (), title="Tasks", description="Only these tasks; empty = all six, equally often.", max_length=6
-    )
-    texts: tuple[str, ...] = Field(
-        (),
-        title="Own prompts",
-        description="These prompts instead of the world's captions.",
-        max_length=10_000,
-    )
-
-    @field_validator("tasks", mode="before")
-    @classmethod
-    def _tasks_are_known(cls, tasks: Any) -> Any:
-        unknown = [task for task in tasks if task not in TASK_NAMES] if isinstance(tasks, list | tuple) else []
-        if unknown:
-            raise ValueError(
-                f"prompts.tasks names {unknown}, which the small world does not have: take from {list(TASK_NAMES)}"
-            )
-        return tasks
-
-    @field_validator("texts")
-    @classmethod
-    def _texts_have_words(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        for text in texts:
-            if not text.strip() or len(text) > 1000:
-                raise ValueError(f"a prompt needs 1 to 1000 characters, got {text[:40]!r} ({len(text)})")
-        return texts
+from backend.schemas.scaling import LoRAConfig, ScalingConfig
 
 
 class CheckpointConfig(Section):
@@ -128,35 +66,6 @@ class ProbeConfig(Section):
                 "probe"
             )
         return num_prompts
-
-
-class PolicyConfig(Section):
-    """The policy a run starts from."""
-
-    source: str = Field(
-        "shipped",
-        min_length=1,
-        max_length=1000,
-        title="Policy",
-        description="shipped, a folder, a hub name as showlab/show-o-512x512, run:<id>, or run:<id>@<step>.",
-    )
-    num_threads: int = Field(0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores.")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", title="Device", description="auto takes a GPU where there is one."
-    )
-    precision: Precision = Field(
-        Precision.FLOAT32,
-        title="Precision",
-        description="bfloat16 multiplies in half the bits; weights, gradients and log-probs stay float32.",
-    )
-
-
-class BaseRunConfig(Section):
-    """What every run has."""
-
-    name: str = Field("", max_length=120, title="Name", description="Shown in lists; empty = made from the recipe.")
-    seed: int = Field(7, ge=0, le=2**31 - 1, title="Seed", description="The only source of chance.")
-    policy: PolicyConfig = Field(default_factory=PolicyConfig, title="Model")
 
 
 class TrainConfig(BaseRunConfig):
@@ -240,33 +149,6 @@ class PretrainConfig(BaseRunConfig):
                 "clip is set, so tokenizer and transformer have no effect: leave them as they are, or unset clip"
             )
         return self
-
-
-class SampleConfig(BaseRunConfig):
-    """Pictures for prompts and seeds."""
-
-    kind: Literal[RunKind.SAMPLE] = RunKind.SAMPLE
-    prompts: PromptConfig = Field(default_factory=PromptConfig, title="Prompts")
-    num_prompts: int = Field(
-        4, ge=1, le=10_000, title="Prompts", description="Captions drawn; own prompts are all used."
-    )
-    samples_per_prompt: int = Field(
-        4, ge=1, le=1000, title="Samples a prompt", description="Seeds seed .. seed + n - 1."
-    )
-    sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling")
-
-
-class EvaluateConfig(BaseRunConfig):
-    """Mini-GenEval of one policy, paired with a base on the same captions and seeds."""
-
-    kind: Literal[RunKind.EVALUATE] = RunKind.EVALUATE
-    base: PolicyConfig | None = Field(None, title="Base", description="The policy compared against; empty = none.")
-    num_prompts: int = Field(500, ge=6, le=100_000, title="Captions", description="Distinct held-out captions.")
-    samples_per_prompt: int = Field(2, ge=1, le=64, title="Samples a caption", description="Seeds per caption.")
-    batch_size: int = Field(
-        128, ge=1, le=65_536, title="Batch", description="Pictures unmasked at once; changes speed only."
-    )
-    sampling: SamplingConfig = Field(default_factory=SamplingConfig, title="Sampling")
 
 
 RunConfig = Annotated[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, Field(discriminator="kind")]

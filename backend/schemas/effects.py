@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.schemas.algorithm import LearningRateSchedule, OptimizerConfig, SamplingConfig
-from backend.schemas.config import EvaluateConfig, PolicyConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
+from backend.schemas.every_run import PolicyConfig
 from backend.schemas.objective_effects import of_objective
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 

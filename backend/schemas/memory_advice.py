@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.schemas.config import EvaluateConfig, PolicyConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
+from backend.schemas.every_run import PolicyConfig
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.scaling import Precision
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from backend.schemas.base import Number, Timestamp, WireModel
-from backend.schemas.config import RunConfig, RunKind
+from backend.schemas.config import RunConfig
+from backend.schemas.every_run import RunKind
 
 
 class RunStatus(StrEnum):

@@ -20,8 +20,10 @@ from backend.db import transaction
 from backend.errors import ConflictError, MalformedError, NotFoundError, OutdatedError, UnavailableError
 from backend.models import RunRow
 from backend.runs import repository as runs
-from backend.schemas.config import RunKind, SampleConfig, TrainConfig
+from backend.schemas.config import TrainConfig
 from backend.schemas.event import Log
+from backend.schemas.every_run import RunKind
+from backend.schemas.picture_runs import SampleConfig
 from backend.schemas.run import RunClone, RunCreate, RunEdit, RunStatus
 from backend.settings import Settings
 

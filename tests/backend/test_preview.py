@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from backend.runs.policies import SHIPPED_POLICY
 from backend.runs.preview import NUM_SHIPPED_TOKENS, warnings_of
 from backend.schemas.algorithm import AlarmConfig
-from backend.schemas.config import NUM_HELDOUT_CAPTIONS, TASK_NAMES, run_config_adapter
+from backend.schemas.config import run_config_adapter
 from backend.schemas.event import StepFinished
+from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS, TASK_NAMES
 from worker.shapes.captions import TASKS, all_captions
 
 TRAIN_WITH_CEILING = '{"config": {"kind": "train", "alarms": {"gradient_norm_ceiling": 1.5}}}'

@@ -110,7 +110,7 @@ def test_the_web_process_reads_a_vocabulary_without_torch() -> None:
 import sys
 from pathlib import Path
 from backend.runs.vocabulary import unread_words
-from backend.schemas.config import SampleConfig
+from backend.schemas.picture_runs import SampleConfig
 assert unread_words(SampleConfig(prompts={"texts": ["a cat"]}), Path("."))
 assert not {"torch", "transformers", "gradio"} & set(sys.modules), "too much was imported"
 """

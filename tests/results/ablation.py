@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.schemas.algorithm import StepSelection
-from backend.schemas.config import NUM_HELDOUT_CAPTIONS, TrainConfig
+from backend.schemas.config import TrainConfig
 from backend.schemas.objective import Objective
+from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS
 from tests.results.report import RESULTS_DIR, write_report
 from tests.results.running import evaluate_run, train_run
 from tests.results.trials import Trial, changed

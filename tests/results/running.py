@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import NUM_HELDOUT_CAPTIONS, EvaluateConfig, TrainConfig
+from backend.schemas.config import TrainConfig
 from backend.schemas.event import ScoreMeasured, StepFinished
+from backend.schemas.picture_runs import EvaluateConfig
+from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS
 from backend.schemas.run import RequestFlags
 from worker.jobs import run_job
 

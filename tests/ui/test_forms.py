@@ -9,13 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from backend.schemas.config import (
-    EvaluateConfig,
-    PretrainConfig,
-    RewardName,
-    SampleConfig,
-    TrainConfig,
-)
+from backend.schemas.config import PretrainConfig, RewardName, TrainConfig
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from ui.forms import FieldKind, FormField, data_from, fields_of, problems_of, sections_of, values_of
 
 KINDS: tuple[type[BaseModel], ...] = (TrainConfig, PretrainConfig, SampleConfig, EvaluateConfig)

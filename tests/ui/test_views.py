@@ -10,15 +10,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from backend.schemas.config import (
-    EvaluateConfig,
-    PolicyConfig,
-    PretrainConfig,
-    RunConfig,
-    SampleConfig,
-    TrainConfig,
-    run_config_adapter,
-)
+from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig, run_config_adapter
+from backend.schemas.every_run import PolicyConfig
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.run import RequestFlags, Run, RunStatus
 from ui.views import arithmetic, changes, differences, duration, estimate_seconds, plain, yaml_of
 

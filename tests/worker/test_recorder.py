@@ -13,7 +13,6 @@ from backend.db import transaction
 from backend.errors import LeaseLostError
 from backend.models import CheckpointRow, EventRow, GroupRow, MetricRow, RunRow, SampleRow
 from backend.runs import repository as runs
-from backend.schemas.config import EvaluateConfig
 from backend.schemas.event import (
     CheckpointSaved,
     JobStarted,
@@ -23,6 +22,7 @@ from backend.schemas.event import (
     StatusChanged,
     StepFinished,
 )
+from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
 from worker import recorder

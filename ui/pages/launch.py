@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 from pydantic import BaseModel, ValidationError
 
-from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
 from ui.components.inputs import form_inputs, hiding

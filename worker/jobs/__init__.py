@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import EvaluateConfig, PretrainConfig, RunConfig, SampleConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.memory_advice import out_of_memory_sentence
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from worker.jobs.evaluate import evaluate_job
 from worker.jobs.pretrain import pretrain_job
 from worker.jobs.protocol import Job

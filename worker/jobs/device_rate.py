@@ -15,7 +15,7 @@ import torch
 
 from backend.artifacts import RunFolder, write_atomically
 from backend.preflight.devices import devices_folder, read_devices
-from backend.schemas.config import PolicyConfig
+from backend.schemas.every_run import PolicyConfig
 from backend.schemas.preflight import MeasuredDevice
 from worker.jobs.policies import device_of, prepare_torch
 

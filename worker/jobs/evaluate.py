@@ -8,8 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import EvaluateConfig
 from backend.schemas.event import SamplesMade, ScoreMeasured, StepFinished
+from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
 from worker.jobs.heldout import Outcomes, difference, heldout_seeds, score

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from backend.artifacts import RunFolder
 from backend.samples.files import frames_path
-from backend.schemas.config import BaseRunConfig, EvaluateConfig, PolicyConfig
+from backend.schemas.every_run import BaseRunConfig, PolicyConfig
+from backend.schemas.picture_runs import EvaluateConfig
 from worker.jobs.checkpoints import checkpoint_path, saved_steps
 from worker.jobs.pictures import NUM_FRAME_COLOURS, frame_strips, to_png
 from worker.jobs.policies import EXPORTED_POLICY, START_POLICY, policy_folder

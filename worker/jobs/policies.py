@@ -9,7 +9,7 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.machine import num_cores
-from backend.schemas.config import PolicyConfig
+from backend.schemas.every_run import PolicyConfig
 from backend.schemas.scaling import Precision
 from worker.jobs.checkpoints import checkpoint_path
 from worker.jobs.ranks import is_rank, local_rank, num_local_processes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.schemas.config import PromptConfig
+from backend.schemas.prompts import PromptConfig
 from worker.shapes.captions import TASKS, Caption, all_captions, parse_caption, sample_caption
 from worker.shapes.grammar import TaskName
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import SampleConfig
 from backend.schemas.event import Log, SamplesMade, StepFinished
+from backend.schemas.picture_runs import SampleConfig
 from backend.schemas.run import RunStatus
 from worker.jobs.policies import load, prepare_torch
 from worker.jobs.progress import read_progress, write_progress

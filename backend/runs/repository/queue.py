@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from backend.models import RunRow
 from backend.runs.repository.rows import insert_event, set_values, tell_status
-from backend.schemas.config import BaseRunConfig
 from backend.schemas.event import Alarm
+from backend.schemas.every_run import BaseRunConfig
 from backend.schemas.run import RunStatus
 
 

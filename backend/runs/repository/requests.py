@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from backend.errors import ConflictError
 from backend.models import RunRow
 from backend.runs.repository.rows import lock_run, set_values, stop_run, tell_status
-from backend.schemas.config import RunKind
+from backend.schemas.every_run import RunKind
 from backend.schemas.run import RunStatus
 
 

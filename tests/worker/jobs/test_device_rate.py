@@ -10,7 +10,7 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.preflight.devices import devices_folder, read_devices
-from backend.schemas.config import PolicyConfig
+from backend.schemas.every_run import PolicyConfig
 from worker.jobs import device_rate
 from worker.jobs.device_rate import note_device
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import EvaluateConfig, PretrainConfig, SampleConfig, TrainConfig
+from backend.schemas.config import PretrainConfig, TrainConfig
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from tests.worker.jobs.driving import save_tiny_policy
 from worker.jobs.frames import find_tokenizer, write_frames
 from worker.showo.loading import SHIPPED_WEIGHTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.schemas.config import PromptConfig
+from backend.schemas.prompts import PromptConfig
 from worker.jobs.prompts import CaptionSource, heldout_captions, task_of
 from worker.shapes.captions import TASKS, all_captions
 

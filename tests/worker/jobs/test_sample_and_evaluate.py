@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backend.artifacts import RunFolder, sha256_of
-from backend.schemas.config import EvaluateConfig, SampleConfig
 from backend.schemas.event import Body, JobStarted, Log, SamplesMade, ScoreMeasured, StepFinished
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.run import RequestFlags, RunStatus
 from tests.worker.jobs.driving import drive
 from worker.jobs import run_job

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from backend.artifacts import RunFolder, sha256_of
-from backend.schemas.config import PolicyConfig, TrainConfig
+from backend.schemas.config import TrainConfig
 from backend.schemas.event import Body, JobStarted, StepFinished
+from backend.schemas.every_run import PolicyConfig
 from backend.schemas.run import RunStatus
 from tests.worker.jobs.driving import WALL_TIMES, drive, tiny_train_config
 from worker.jobs import OutOfMemoryError, run_job, train

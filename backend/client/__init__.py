@@ -1,0 +1,15 @@
+"""The typed REST client, one method a route: the only door for pages and command line. Raises what `errors` has."""
+
+from __future__ import annotations
+
+from backend.client.catalogue import CatalogueRoutes
+from backend.client.connection import RunID
+from backend.client.events import EventRoutes
+from backend.client.runs import RunRoutes
+from backend.client.samples import SampleRoutes
+
+__all__ = ["RunID", "StudioClient"]
+
+
+class StudioClient(RunRoutes, EventRoutes, SampleRoutes, CatalogueRoutes):
+    """Speaks to one studio. `client.watch(run_id)` follows a run through restarts of the server."""

@@ -1,0 +1,49 @@
+"""What every run's configuration has: its kind, its seed, its policy."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from backend.schemas.base import Section
+from backend.schemas.scaling import Precision
+
+
+class RunKind(StrEnum):
+    """What a run does."""
+
+    PRETRAIN = "pretrain"
+    TRAIN = "train"
+    SAMPLE = "sample"
+    EVALUATE = "evaluate"
+
+
+class PolicyConfig(Section):
+    """The policy a run starts from."""
+
+    source: str = Field(
+        "shipped",
+        min_length=1,
+        max_length=1000,
+        title="Policy",
+        description="shipped, a folder, a hub name as showlab/show-o-512x512, run:<id>, or run:<id>@<step>.",
+    )
+    num_threads: int = Field(0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title="Device", description="auto takes a GPU where there is one."
+    )
+    precision: Precision = Field(
+        Precision.FLOAT32,
+        title="Precision",
+        description="bfloat16 multiplies in half the bits; weights, gradients and log-probs stay float32.",
+    )
+
+
+class BaseRunConfig(Section):
+    """What every run has."""
+
+    name: str = Field("", max_length=120, title="Name", description="Shown in lists; empty = made from the recipe.")
+    seed: int = Field(7, ge=0, le=2**31 - 1, title="Seed", description="The only source of chance.")
+    policy: PolicyConfig = Field(default_factory=PolicyConfig, title="Model")
