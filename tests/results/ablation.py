@@ -17,7 +17,7 @@ from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import TrainConfig
 from backend.schemas.objective import Objective
 from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS
-from tests.results.report import RESULTS_DIR, write_report
+from tests.results.report import RESULTS_DIR, shipped_weights, write_report
 from tests.results.running import evaluate_run, train_run
 from tests.results.trials import Trial, changed
 
@@ -151,6 +151,7 @@ def _run(variant: Variant, seed: int, options: argparse.Namespace) -> None:
         "budget": budget,
         "state_passes": state_passes(config) * config.num_steps,
         "num_captions": options.captions,
+        "weights": shipped_weights(),
         "config": config.model_dump(mode="json"),
         "scores": scores,
         "steps": steps,

@@ -16,7 +16,9 @@ state, forward 1, backward 2 (`tests/results/ablation.py`). So a variant with a 
 *Gain* is tuned minus base on held-out captions, the same captions and seeds; *against candidate 2* is the
 difference of gains, paired by seed. With two or more seeds the interval is Student's over the seeds, so it holds
 what training's chance does; with one it is the paired bootstrap over captions, which does not. *Re-sampled* is
-what the filter drew beyond the counted compute. CPU minutes are those of training.
+what the filter drew beyond the counted compute. CPU minutes are those of training, with other work beside it;
+they hold what the count of passes leaves out, above all the selection term of the transition's own probability.
+The base comes first, the others follow by their gain.
 """
 
 
@@ -33,8 +35,18 @@ def ablation_section(results: list[dict[str, Any]]) -> str:
         "| variant | seeds | steps | gain overall | against candidate 2 | gain strict | re-sampled | CPU min |",
     ]
     lines += ["|---|---|---|---|---|---|---|---|"]
-    lines += [_row(runs, base) for runs in by_variant.values()]
+    lines += [_row(runs, base) for runs in sorted(by_variant.values(), key=lambda runs: _place(runs, base))]
+    budgets = sorted(
+        {(run["budget"], run["num_captions"], run["weights"]) for runs in by_variant.values() for run in runs}
+    )
+    for budget, num_captions, weights in budgets:
+        lines += ["", f"{budget:g} passes a rollout, {num_captions} held-out captions, policy {weights}."]
     return "\n".join([*lines, ""])
+
+
+def _place(runs: list[dict[str, Any]], base: list[dict[str, Any]]) -> tuple[bool, float]:
+    """The base first, then by the mean gain, the greatest first."""
+    return runs is not base, -float(np.mean([run["scores"]["difference"]["values"]["overall"] for run in runs]))
 
 
 def _row(runs: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:

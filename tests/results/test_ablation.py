@@ -58,6 +58,9 @@ def result(name: str, seed: int, overall: float, strict: float) -> dict[str, Any
         "ablation": name,
         "title": f"the {name}",
         "seed": seed,
+        "budget": 640.0,
+        "num_captions": 540,
+        "weights": "0123456789ab",
         "config": {"num_steps": 5},
         "scores": {
             "difference": {
@@ -78,7 +81,14 @@ def test_the_table_by_hand() -> None:
     assert "| the candidate-2 | 3 | 5 | +0.200 [-0.048, +0.448] |  | +0.200 [+0.200, +0.200] | 25% | 1.0 |" in table
     assert "| the kl | 1 | 5 | +0.150 [+0.050, +0.250] | +0.050 | +0.100 [-0.100, +0.300] | 25% | 1.0 |" in table
     assert any(line.startswith("| the win-rate | 2 ") and "| +0.100 [+0.100, +0.100] |" in line for line in table)
+    assert table[-1] == "640 passes a rollout, 540 held-out captions, policy 0123456789ab."
     assert ablation_section([]) == ""
+
+
+def test_the_base_comes_first_and_the_others_by_their_gain() -> None:
+    runs = [result(name, 7, gain, 0.2) for name, gain in (("kl", 0.1), ("win-rate", 0.4), ("candidate-2", 0.2))]
+    rows = [line.split(" | ")[0] for line in ablation_section(runs).splitlines() if line.startswith("| the ")]
+    assert rows == ["| the candidate-2", "| the win-rate", "| the kl"]
 
 
 @pytest.mark.slow
