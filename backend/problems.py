@@ -17,6 +17,7 @@ from starlette.types import Scope
 from backend.errors import InternalError, MalformedError, StudioError, UnavailableError
 from backend.schemas.base import FieldProblem, Problem
 from backend.schemas.every_run import RunKind
+from backend.schemas.refusal import refusal
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -66,11 +67,8 @@ def _on_studio_error(request: Request, error: Exception) -> Response:
 
 def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = tuple(
-        FieldProblem(pointer=_pointer(each["loc"]), message=each["msg"].removeprefix("Value error, "))
-        for each in error.errors()
-    )
-    detail = "; ".join(f"{each.pointer}: {each.message}" for each in problems[:3])
+    problems = tuple(FieldProblem(pointer=_pointer(each["loc"]), message=refusal(each)) for each in error.errors())
+    detail = "; ".join(f"{each.pointer or 'the body'}: {each.message}" for each in problems[:3])
     return problem_response(MalformedError(detail, problems), request.scope)
 
 

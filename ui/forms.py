@@ -15,6 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from backend.schemas.refusal import refusal
+
 # Thousands are set apart by a space at which no line breaks.
 NARROW_SPACE = "\u202f"
 
@@ -118,9 +120,9 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
     problems = []
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"] if part != model.__name__)
-        message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        if item["msg"].startswith("Input should be "):
-            message = f"must be {message}, not {item['input']!r}"
+        message = refusal(item)
+        if message.startswith("Input should be "):
+            message = f"must be {message.removeprefix('Input should be ')}"
         problems.append((titles.get(path, path or "configuration"), message))
     return problems
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from backend.client import StudioClient
 from backend.errors import MalformedError, NotFoundError
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import PretrainConfig, TrainConfig, run_config_adapter
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.refusal import refusal
 
 AnyConfig = TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig
 
@@ -46,7 +48,7 @@ def _validated(values: dict[str, Any]) -> AnyConfig:
     try:
         return run_config_adapter.validate_python(values)
     except ValidationError as error:
-        problems = tuple(_problem(entry["loc"], entry["msg"]) for entry in error.errors())
+        problems = tuple(_problem(entry) for entry in error.errors())
         text = "; ".join(f"{problem.pointer}: {problem.message}" for problem in problems)
         raise MalformedError(text, problems) from error
 
@@ -100,10 +102,10 @@ def _index(place: list[Any], part: str, name: str) -> int:
     return int(part)
 
 
-def _problem(location: tuple[int | str, ...], message: str) -> FieldProblem:
+def _problem(entry: ErrorDetails) -> FieldProblem:
     # Pydantic puts the discriminator's value first; a person knows the field without it.
-    parts = [str(part) for part in location if str(part) not in ("train", "pretrain", "sample", "evaluate")]
-    return FieldProblem(pointer=".".join(parts) or "kind", message=message.removeprefix("Value error, "))
+    parts = [str(part) for part in entry["loc"] if str(part) not in ("train", "pretrain", "sample", "evaluate")]
+    return FieldProblem(pointer=".".join(parts) or "kind", message=refusal(entry))
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:

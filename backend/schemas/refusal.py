@@ -1,0 +1,21 @@
+"""Says in words why a value was refused, the value with it; the same words for REST, command line, jobs and forms."""
+
+from __future__ import annotations
+
+from pydantic_core import ErrorDetails
+
+# Their words name the value themselves, or there is none to name.
+_NAMED_ALREADY = frozenset({"missing", "value_error", "extra_forbidden", "json_invalid"})
+_LONGEST = 60
+
+
+def refusal(error: ErrorDetails) -> str:
+    """Pydantic's words for one refused value, and which value it was where that is a single one."""
+    message = error["msg"].removeprefix("Value error, ")
+    value = error["input"]
+    is_named = error["type"] in _NAMED_ALREADY or error["type"].startswith("union_tag")
+    if is_named or not (value is None or isinstance(value, str | bool | int | float)):
+        return message
+    shown = repr(value)
+    # A long text would bury the reason, and perhaps it is none of anybody's business.
+    return message if len(shown) > _LONGEST else f"{message}, not {shown}"

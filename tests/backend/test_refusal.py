@@ -1,0 +1,46 @@
+"""A refused value is named beside the reason, wherever it is told: in REST answers, on the command line, by jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from backend.schemas.config import run_config_adapter
+from backend.schemas.refusal import refusal
+
+
+def first_refusal(**settings: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        run_config_adapter.validate_python({"kind": "train", **settings})
+    return refusal(caught.value.errors()[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"num_steps": 0}, "Input should be greater than or equal to 1, not 0"),
+        ({"num_steps": None}, "Input should be a valid integer, not None"),
+        ({"policy": {"device": "tpu"}}, "Input should be 'auto', 'cpu' or 'cuda', not 'tpu'"),
+        ({"policy": 3}, "Input should be a valid dictionary or instance of PolicyConfig, not 3"),
+    ],
+)
+def test_a_single_value_is_named(settings: dict[str, Any], words: str) -> None:
+    assert first_refusal(**settings) == words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"stepz": 3}, "Extra inputs are not permitted"),
+        ({"num_steps": [1, 2]}, "Input should be a valid integer"),
+        ({"policy": {"source": "x" * 2000}}, "String should have at most 1000 characters"),
+        (
+            {"probe": {"num_prompts": 3}},
+            "probe.num_prompts is 3: give at least 6, one for each task, or 0 for no probe",
+        ),
+    ],
+)
+def test_what_is_no_single_value_or_is_named_already_is_not_repeated(settings: dict[str, Any], words: str) -> None:
+    assert first_refusal(**settings) == words
