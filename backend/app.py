@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from backend.catalogue import endpoints as catalogue
 from backend.catalogue.service import get_version
 from backend.db import build_engine, build_sessions, database_url
+from backend.evaluations import endpoints as evaluations
 from backend.middleware import REQUESTS, SECONDS, GuardLayer, RequestLayer
 from backend.preflight import endpoints as preflight
 from backend.problems import MEDIA_TYPE, install_handlers
@@ -61,7 +62,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.sessions = None if app.state.engine is None else build_sessions(app.state.engine)
     app.state.feed = None if app.state.sessions is None else EventFeed(app.state.sessions)
     app.state.collectors = (REQUESTS, SECONDS)
-    for router in (runs.router, run_events.router, samples.router, catalogue.router, preflight.router):
+    for router in (
+        runs.router,
+        run_events.router,
+        samples.router,
+        evaluations.router,
+        catalogue.router,
+        preflight.router,
+    ):
         app.include_router(router, prefix="/api/v1")
     app.include_router(catalogue.health)
     app.include_router(_nothing_here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backend.client.catalogue import CatalogueRoutes
 from backend.client.connection import RunID
+from backend.client.evaluations import EvaluationRoutes
 from backend.client.events import EventRoutes
 from backend.client.runs import RunRoutes
 from backend.client.samples import SampleRoutes
@@ -11,5 +12,5 @@ from backend.client.samples import SampleRoutes
 __all__ = ["RunID", "StudioClient"]
 
 
-class StudioClient(RunRoutes, EventRoutes, SampleRoutes, CatalogueRoutes):
+class StudioClient(RunRoutes, EventRoutes, SampleRoutes, EvaluationRoutes, CatalogueRoutes):
     """Speaks to one studio. `client.watch(run_id)` follows a run through restarts of the server."""

@@ -1,0 +1,28 @@
+"""Comparisons of base and tuned, over REST."""
+
+from __future__ import annotations
+
+from backend.client.connection import Connection, RunID
+from backend.schemas.base import Page
+from backend.schemas.evaluation import Comparison, PairOrder, SamplePair
+
+
+class EvaluationRoutes(Connection):
+    """Reading comparisons and their pairs."""
+
+    def get_comparison(self, run_id: RunID) -> Comparison:
+        """What an evaluate run with a base has measured."""
+        return self._get(Comparison, f"/evaluations/{run_id}")
+
+    def list_pairs(
+        self,
+        run_id: RunID,
+        *,
+        order: PairOrder = PairOrder.WORST,
+        task: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> Page[SamplePair]:
+        """Pairs of one prompt and seed, the worst regressions first unless asked otherwise."""
+        path = f"/evaluations/{run_id}/pairs"
+        return self._get(Page[SamplePair], path, order=order.value, task=task, limit=limit, after=after)

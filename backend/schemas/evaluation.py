@@ -1,0 +1,52 @@
+"""The dictionary's comparisons: a policy and its base on the same prompts and seeds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from backend.schemas.base import Number, WireModel
+from backend.schemas.event import ScoreMeasured
+from backend.schemas.picture_runs import EvaluateConfig
+from backend.schemas.run import RunStatus
+from backend.schemas.sample import Sample
+
+
+class PairOrder(StrEnum):
+    """Which pairs come first."""
+
+    WORST = "worst"  # Where the policy's picture lost most against the base's.
+    BEST = "best"  # Where it gained most.
+
+
+class SamplePair(WireModel):
+    """The pictures that base and policy made of one prompt from one seed."""
+
+    prompt: str
+    task: str | None
+    seed: int
+    base: Sample
+    policy: Sample
+    difference: Number = Field(description="The policy's reward minus the base's; null where one was not judged")
+
+
+class Comparison(WireModel):
+    """What an evaluation with a base has measured, all prompts, and how much of it is stored as pictures."""
+
+    run_id: UUID
+    name: str
+    status: RunStatus
+    config: EvaluateConfig
+    base: ScoreMeasured | None = Field(description="Null until the evaluation has ended")
+    policy: ScoreMeasured | None
+    difference: ScoreMeasured | None = Field(description="Policy minus base, paired by prompt and seed")
+    smallest_visible: Number = Field(
+        description="The difference of `overall` that this many prompts show in four of five evaluations, at 95 %: "
+        "(1.96 + 0.84) standard errors, the error read off the paired interval"
+    )
+    num_pairs: int = Field(description="Pairs whose pictures are stored; the figures are of all")
+    num_wins: int = Field(description="Of the stored pairs, those whose picture of the policy has the higher reward")
+    num_losses: int
+    tasks: tuple[str, ...] = Field(description="Tasks of the stored pairs")
