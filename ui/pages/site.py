@@ -20,6 +20,7 @@ HOT_PAGES = (
     ("run", "Run", "run"),
     ("groups", "Groups", "groups"),
     ("sample", "Sample", "sample"),
+    ("compare", "Compare", "compare"),
 )
 
 

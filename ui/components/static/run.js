@@ -224,6 +224,7 @@ function headerOf(run, live, after) {
         "div",
         { class: "u-row" },
         ...verbButtons(run, after),
+        run.config.base ? h("a", { class: "u-btn u-main", href: `/compare?id=${run.id}` }, "Compare") : null,
         TERMINAL.includes(run.status) ? cloneButton(run) : null,
         apiButton(),
       ),

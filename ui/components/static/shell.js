@@ -6,7 +6,7 @@ const PAGES = [
   ["/runs", "Runs", "r"],
   ["/launch", "Launch", "l"],
 ];
-const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs" };
+const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/compare": "/runs" };
 const extraKeys = new Map();
 let calls = [];
 

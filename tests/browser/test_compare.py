@@ -1,0 +1,74 @@
+"""Compare: an evaluation's figures and pairs, seen in a browser from the run's page to a single pair."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from backend.client import StudioClient
+from backend.schemas.config import run_config_adapter
+from backend.schemas.run import Run, RunCreate
+from tests.browser.conftest import OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SMALL_EVALUATION = {
+    "kind": "evaluate",
+    "name": "small evaluation",
+    "policy": {"num_threads": 1},
+    "base": {"source": "shipped"},
+    "num_prompts": 12,
+    "sampling": {"num_unmasking_steps": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def evaluated(client: StudioClient) -> Run:
+    """An evaluation with a base, to its end."""
+    run = client.create_run(RunCreate(config=run_config_adapter.validate_python(SMALL_EVALUATION)))
+    list(client.watch(run.id))
+    return client.get_run(run.id)
+
+
+def test_a_comparison_is_reached_from_its_run_and_shows_what_was_measured(
+    open_page: OpenPage, client: StudioClient, evaluated: Run
+) -> None:
+    page = open_page(f"/run?id={evaluated.id}")
+    page.click("a:has-text('Compare')")
+    found = client.get_comparison(evaluated.id)
+    assert found.base is not None
+    assert found.difference is not None
+    assert found.num_pairs == 24
+    # The same policy, prompts and seeds: every pair is equal, and the page says so.
+    assert found.difference.values["overall"] == 0
+    expect(page.locator("h1")).to_contain_text("→")
+    expect(page.locator("tbody tr").first).to_contain_text("overall")
+    expect(page.locator(".u-pair")).to_have_count(24)
+    expect(page.get_by_text("24 pairs stored: 0 wins, 0 lost, 24 equal")).to_be_visible()
+
+
+def test_pairs_are_flipped_filtered_and_looked_at_closely(open_page: OpenPage, evaluated: Run) -> None:
+    page = open_page(f"/compare?id={evaluated.id}")
+    first = page.locator(".u-pair-side").first
+    expect(first).to_contain_text("base")
+    page.keyboard.press("f")
+    expect(first).to_contain_text("tuned")
+    page.select_option("select[aria-label=Task]", "counting")
+    expect(page.locator(".u-pair")).to_have_count(4)
+    page.locator(".u-pair-pictures").first.click()
+    slider = page.locator("dialog .u-slider")
+    expect(slider.locator("img").last).to_have_attribute("style", "clip-path: inset(0px 50% 0px 0px);")
+    page.locator("dialog input[type=range]").fill("100")
+    expect(slider.locator("img").last).to_have_attribute("style", "clip-path: inset(0px 0% 0px 0px);")
+
+
+def test_nothing_is_wider_than_a_narrow_screen(open_page: OpenPage, evaluated: Run) -> None:
+    page = open_page(f"/compare?id={evaluated.id}", width=390, height=844, scheme="dark")
+    expect(page.locator(".u-pair").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_run_that_compares_nothing_is_told_with_the_cure(open_page: OpenPage, trained: Run) -> None:
+    page = open_page(f"/compare?id={trained.id}")
+    expect(page.locator("[role=alert]")).to_contain_text("only an evaluate run compares a policy with its base")
+    expect(open_page("/compare").get_by_text("Which evaluation?")).to_be_visible()
