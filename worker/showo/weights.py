@@ -22,6 +22,7 @@ COPY_ANEW = "copy it anew from where the model came from"
 WEIGHT_NAMES = ("pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors")
 PICKLE_NAMES = ("pytorch_model.bin", "diffusion_pytorch_model.bin")
 STATE_DICT_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+WRAPPER = "module."
 MOST_NAMES = 40
 """from here on, a list of names puts those that differ in a layer's number into one"""
 
@@ -88,7 +89,15 @@ def _open_pickle(path: Path) -> StoredWeights:
         raise ValueError(
             f"{path} is no plain state dict (names to tensors); save it as torch.save(model.state_dict(), file)"
         )
-    return StoredWeights(path, {name: tuple(value.shape) for name, value in content.items()}, content.__getitem__)
+    tensors = _unwrapped(content)
+    return StoredWeights(path, {name: tuple(value.shape) for name, value in tensors.items()}, tensors.__getitem__)
+
+
+def _unwrapped(content: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A model that was saved inside DistributedDataParallel has a prefix before every one of its names."""
+    if content and all(name.startswith(WRAPPER) for name in content):
+        return {name.removeprefix(WRAPPER): tensor for name, tensor in content.items()}
+    return content
 
 
 def _open_shards(index: Path) -> StoredWeights:

@@ -56,6 +56,17 @@ def test_pickles_of_old_torch_versions_are_read_too(tmp_path: Path) -> None:
     assert torch.equal(open_weights(tmp_path).read("0.bias"), TENSORS["0.bias"])
 
 
+def test_the_wrapper_of_distributed_training_is_taken_off_where_every_name_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "mycheckpoint.pth"
+    torch.save({"module.weight": torch.ones(2), "module.layer.bias": torch.zeros(3)}, path)
+    weights = open_weights(path)
+    assert weights.shapes == {"weight": (2,), "layer.bias": (3,)}
+    assert torch.equal(weights.read("weight"), torch.ones(2))
+    # Where only some names have it, it belongs to them.
+    torch.save({"module.weight": torch.ones(2), "bias": torch.zeros(3)}, path)
+    assert set(open_weights(path).shapes) == {"module.weight", "bias"}
+
+
 def test_safetensors_are_taken_before_a_pickle(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"broken")
     write_shards(tmp_path, "model", ".safetensors")
