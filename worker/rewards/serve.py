@@ -13,6 +13,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import torch
 from pydantic import ValidationError
 
 from backend.schemas.reward import RewardConfig
@@ -30,8 +31,16 @@ class RewardServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], reward: RewardFunction, name: str, token: str = "") -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        reward: RewardFunction,
+        name: str,
+        token: str = "",
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__(address, _Handler)
+        self.device = torch.device(device)  # A reward model follows the pictures there.
         self.reward = reward
         self.name = name
         self.token = token
@@ -67,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             with self.server.judging:
-                answer = answer_of(self.server.reward(pictures, prompts).total)
+                answer = answer_of(self.server.reward(pictures.to(self.server.device), prompts).total)
         except ValueError as error:
             # The reward does not take these pictures or prompts, or broke on them: it would again.
             self._refuse(422, f"{self.server.name}: {error}")
@@ -107,12 +116,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def device_of(wanted: str) -> torch.device:
+    """The device that a command line asks for.
+
+    Raises:
+        ValueError: a GPU is asked for and torch sees none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device is cuda, but this machine shows no GPU to torch: take auto or cpu")
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
 def main() -> int:
     """The exit code: 0 after Ctrl-C, 2 after a mistake."""
     parser = argparse.ArgumentParser(prog="python -m worker.rewards.serve", description=__doc__)
     parser.add_argument("reward", help="the reward's name, as in a recipe: clip, pickscore, strict ...")
     parser.add_argument("--source", default="", help="its weights, as in a recipe")
     parser.add_argument("--precision", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: a GPU if there is one")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; default: loopback only")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     arguments = parser.parse_args()
@@ -123,8 +146,9 @@ def main() -> int:
                 f"{arguments.host} is reached from elsewhere: set {TOKEN_VARIABLE}, here and for the worker"
             )
         values = {"name": arguments.reward, "source": arguments.source, "precision": arguments.precision}
+        device = device_of(arguments.device)
         reward = build_reward([RewardConfig.model_validate(values)])
-        server = RewardServer((arguments.host, arguments.port), reward, arguments.reward, token)
+        server = RewardServer((arguments.host, arguments.port), reward, arguments.reward, token, device)
     except (ValidationError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
