@@ -95,21 +95,26 @@ class ScoreMeasured(WireModel):
     samples_per_prompt: int
 
 
+# What a run may be warned of. An alarm with another code could not be told, and would end its run.
+AlarmCode = Literal[
+    "zero_reward_spread",
+    "zero_gradient",
+    "exploding_gradient",
+    "not_a_number",
+    "entropy_collapse",
+    "everything_filtered",
+    "noisy_candidate_1",
+    "saturated_ratio",
+    "setting_without_effect",
+    "unread_words",
+]
+
+
 class Alarm(WireModel):
     """Something a person should look at: what happened, to what, and what to do."""
 
     type: Literal["alarm"] = "alarm"
-    code: Literal[
-        "zero_reward_spread",
-        "zero_gradient",
-        "exploding_gradient",
-        "not_a_number",
-        "entropy_collapse",
-        "everything_filtered",
-        "noisy_candidate_1",
-        "setting_without_effect",
-        "unread_words",
-    ]
+    code: AlarmCode
     severity: Severity
     message: str
     cure: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.schemas.algorithm import MaskGRPOConfig, RatioLevel, SamplingConfig, StepSelection, TransitionDefinition
+from backend.schemas.event import AlarmCode
 from backend.schemas.objective import AdvantageKind, Normalisation, Objective, SelectionForm
 
 _DEFAULT = MaskGRPOConfig()
@@ -35,7 +36,7 @@ def of_objective(grpo: MaskGRPOConfig, sampling: SamplingConfig) -> Iterator[str
     yield from _of_transition(grpo, sampling)
 
 
-def risks_of_objective(grpo: MaskGRPOConfig, sampling: SamplingConfig) -> Iterator[tuple[str, str, str]]:
+def risks_of_objective(grpo: MaskGRPOConfig, sampling: SamplingConfig) -> Iterator[tuple[AlarmCode, str, str]]:
     """Settings that do something, but hardly what is wanted: code, what happens, and the cure."""
     if grpo.objective is Objective.FORWARD_PROCESS:
         if grpo.ratio is RatioLevel.SEQUENCE and grpo.num_epochs > 1:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backend.schemas.config import TrainConfig
 from backend.schemas.effects import settings_without_effect
+from backend.schemas.event import AlarmCode
 from backend.schemas.objective_effects import risks_of_objective
 from worker.maskgrpo.advantage import group_std
 from worker.maskgrpo.collection import Collection
@@ -17,7 +18,7 @@ from worker.maskgrpo.update import PassReport
 class Alarm(NamedTuple):
     """One thing to look at, in the order of `TrainStep.alarms`."""
 
-    code: str
+    code: AlarmCode
     severity: str
     message: str
     cure: str

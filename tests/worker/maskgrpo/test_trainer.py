@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from backend.schemas.algorithm import RatioLevel, StepSelection, TransitionDefinition
+from backend.schemas.event import event_body_adapter
 from tests.worker.maskgrpo.toys import ToyPolicy, ToyPrompts, brightness, toy_config
 from worker.maskgrpo.advantage import RewardNotFiniteError
 from worker.maskgrpo.trainer import TrainerState, train
@@ -194,6 +195,7 @@ def test_vanishing_groups_are_sampled_again_with_other_seeds_within_the_tries() 
     ("settings", "code"),
     [
         ({"grpo": {"transition": TransitionDefinition.CANDIDATE_1}}, "noisy_candidate_1"),
+        ({"grpo": {"objective": "forward_process", "ratio": "sequence", "num_epochs": 2}}, "saturated_ratio"),
         ({"grpo": {"clip_high": 0.5}}, "setting_without_effect"),
         ({"optimizer": {"final_fraction": 0.5}}, "setting_without_effect"),
         ({"alarms": {"gradient_norm_ceiling": 1e-9}}, "exploding_gradient"),
@@ -203,11 +205,13 @@ def test_alarms_say_what_to_do(settings: dict[str, Any], code: str) -> None:
     steps = train(ToyPolicy(), None, brightness, ToyPrompts(), toy_config(**settings))
     found = {alarm[0]: alarm for alarm in next(steps).alarms}
     assert code in found
+    told = event_body_adapter.validate_python({"type": "alarm", "step": 1} | found[code]._asdict())
+    assert told.type == "alarm", "a code that events do not know would end the run"
     _, severity, message, cure = found[code]
     assert severity in ("warning", "error")
     assert message.endswith(".")
     assert cure.endswith(".")
-    if code in ("noisy_candidate_1", "setting_without_effect"):
+    if code in ("noisy_candidate_1", "saturated_ratio", "setting_without_effect"):
         assert code not in {alarm[0] for alarm in next(steps).alarms}, "settings are named once"
 
 
