@@ -18,6 +18,7 @@ from backend.cli.preflight_command import preflight
 from backend.cli.run_commands import run_app
 from backend.cli.studio_commands import migrate, openapi, up, version
 from backend.errors import StudioError
+from backend.schemas.refusal import refusals
 
 REFUSED = 2
 
@@ -53,11 +54,5 @@ def main() -> None:
     except StudioError as error:
         show_error(error)
     except ValidationError as error:
-        show_error(StudioError("; ".join(_in_words(problem) for problem in error.errors())))
+        show_error(StudioError(refusals(error)))
     sys.exit(REFUSED)
-
-
-def _in_words(problem: object) -> str:
-    assert isinstance(problem, dict)
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])

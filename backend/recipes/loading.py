@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from backend.errors import NotFoundError
 from backend.schemas.config import run_config_adapter
 from backend.schemas.every_run import BaseRunConfig
+from backend.schemas.refusal import refusals
 from backend.schemas.run import Recipe
 
 RECIPES_DIR = Path(__file__).resolve().parent
@@ -45,7 +46,9 @@ def load_recipe(path: Path) -> Recipe:
         raise ValueError(f"recipe {path.name} lacks the comment lines {missing}: begin it with `# {missing[0]}: ...`")
     try:
         config = run_config_adapter.validate_python(yaml.safe_load(text))
-    except (ValidationError, yaml.YAMLError) as error:
+    except ValidationError as error:
+        raise ValueError(f"recipe {path.name}: {refusals(error)}") from error
+    except yaml.YAMLError as error:
         raise ValueError(f"recipe {path.name}: {error}") from error
     return Recipe(name=path.stem, config=config, yaml=text, **header)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 # Their words name the value themselves, or there is none to name.
@@ -19,3 +20,9 @@ def refusal(error: ErrorDetails) -> str:
     shown = repr(value)
     # A long text would bury the reason, and perhaps it is none of anybody's business.
     return message if len(shown) > _LONGEST else f"{message}, not {shown}"
+
+
+def refusals(error: ValidationError) -> str:
+    """All that was refused, each with its place, in one line."""
+    found = [(".".join(map(str, each["loc"])), refusal(each)) for each in error.errors()]
+    return "; ".join(f"{place}: {words}" if place else words for place, words in found)

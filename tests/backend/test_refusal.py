@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from backend.schemas.config import run_config_adapter
-from backend.schemas.refusal import refusal
+from backend.schemas.refusal import refusal, refusals
 
 
 def first_refusal(**settings: Any) -> str:
@@ -44,3 +44,10 @@ def test_a_single_value_is_named(settings: dict[str, Any], words: str) -> None:
 )
 def test_what_is_no_single_value_or_is_named_already_is_not_repeated(settings: dict[str, Any], words: str) -> None:
     assert first_refusal(**settings) == words
+
+
+def test_all_refusals_stand_in_one_line_each_with_its_place() -> None:
+    with pytest.raises(ValidationError) as caught:
+        run_config_adapter.validate_python({"kind": "sample", "num_prompts": 0, "samples_per_prompt": 0})
+    least = "Input should be greater than or equal to 1, not 0"
+    assert refusals(caught.value) == f"sample.num_prompts: {least}; sample.samples_per_prompt: {least}"

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import torch
 from pydantic import ValidationError
 
+from backend.schemas.refusal import refusals
 from backend.schemas.reward import RewardConfig
 from worker.maskgrpo.types import RewardFunction
 from worker.rewards.build import build_reward
@@ -149,8 +150,9 @@ def main() -> int:
         device = device_of(arguments.device)
         reward = build_reward([RewardConfig.model_validate(values)])
         server = RewardServer((arguments.host, arguments.port), reward, arguments.reward, token, device)
-    except (ValidationError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        words = refusals(error) if isinstance(error, ValidationError) else str(error)
+        print(f"error: {words}", file=sys.stderr)
         return 2
     print(f"{arguments.reward} at {server.url}/score; Ctrl-C stops it", flush=True)
     with server:

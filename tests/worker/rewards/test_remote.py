@@ -284,7 +284,7 @@ def test_a_server_with_a_token_answers_nobody_else(monkeypatch: pytest.MonkeyPat
 def test_the_command_serves_a_reward_on_loopback_and_refuses_mistakes() -> None:
     command = [sys.executable, "-m", "worker.rewards.serve"]
     for arguments, problem in (
-        (["beauty"], "beauty"),
+        (["beauty"], ", not 'beauty'"),
         (["strict", "--host", "0.0.0.0"], TOKEN_VARIABLE),
         (["aesthetic", "--source", "/nowhere"], "finds no folder"),
     ):
