@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from backend.client import StudioClient
 from backend.schemas.config import run_config_adapter
@@ -44,19 +46,33 @@ def test_a_comparison_is_reached_from_its_run_and_shows_what_was_measured(
     expect(page.locator("h1")).to_contain_text("→")
     expect(page.locator("tbody tr").first).to_contain_text("overall")
     expect(page.locator(".u-pair")).to_have_count(24)
-    expect(page.get_by_text("24 pairs stored: 0 wins, 0 lost, 24 equal")).to_be_visible()
+    expect(page.get_by_text("24 of 24 pairs stored: 0 wins, 0 losses, 24 equal")).to_be_visible()
+
+
+def left_of(page: Page) -> str:
+    """Which policy's picture stands at the left of the first pair."""
+    sides = page.locator(".u-pair").first.locator(".u-pair-side")
+    expect(sides).to_have_count(2)
+    left = min(sides.all(), key=lambda side: side.bounding_box()["x"])  # type: ignore[index]
+    return left.inner_text().split()[0]
 
 
 def test_pairs_are_flipped_filtered_and_looked_at_closely(open_page: OpenPage, evaluated: Run) -> None:
     page = open_page(f"/compare?id={evaluated.id}")
-    first = page.locator(".u-pair-side").first
-    expect(first).to_contain_text("base")
-    page.keyboard.press("f")
-    expect(first).to_contain_text("tuned")
+    assert left_of(page) == "base"
+    page.keyboard.down("f")
+    assert left_of(page) == "tuned", "while the key is down they have changed places"
+    page.keyboard.up("f")
+    assert left_of(page) == "base"
+    page.get_by_role("button", name="Flip").click()
+    assert left_of(page) == "tuned", "without a keyboard there is a button"
     page.select_option("select[aria-label=Task]", "counting")
     expect(page.locator(".u-pair")).to_have_count(4)
     page.locator(".u-pair-pictures").first.click()
     slider = page.locator("dialog .u-slider")
+    words = page.locator("dialog .u-row span")
+    assert words.all_inner_texts() == ["base", "tuned"], "as the halves of the picture stand"
+    expect(slider.locator("img").last).to_have_attribute("alt", re.compile("^base: "))
     expect(slider.locator("img").last).to_have_attribute("style", "clip-path: inset(0px 50% 0px 0px);")
     page.locator("dialog input[type=range]").fill("100")
     expect(slider.locator("img").last).to_have_attribute("style", "clip-path: inset(0px 0% 0px 0px);")

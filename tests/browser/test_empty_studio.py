@@ -13,8 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def _nothing_has_run(client: StudioClient) -> None:
-    if client.list_runs(limit=1).data:
-        pytest.skip("runs exist already: this file must come first in its session")
+    assert not client.list_runs(limit=1).data, "runs exist already: this file must come first in its session"
 
 
 def test_home_offers_the_default_recipe_in_one_click(open_page: OpenPage, client: StudioClient) -> None:

@@ -12,7 +12,8 @@ class ApiError extends Error {
 }
 
 const ROOT = "/api/v1";
-const FINAL = ["succeeded", "failed", "cancelled"];
+/** The statuses that never change again. */
+export const TERMINAL = ["succeeded", "failed", "cancelled"];
 
 async function call(method, path, body) {
   let response;
@@ -88,7 +89,7 @@ export function follow(run_id, after, onEvent, onState = () => {}) {
     if (event.seq <= last) return;
     last = event.seq;
     onEvent(event);
-    if (event.body.type === "status" && FINAL.includes(event.body.status)) {
+    if (event.body.type === "status" && TERMINAL.includes(event.body.status)) {
       onState("ended");
       stop();
     }
@@ -96,7 +97,7 @@ export function follow(run_id, after, onEvent, onState = () => {}) {
   // The browser gives up on a refused stream: the run is over and all is told, or the studio is away for a while.
   const again = async () => {
     const run = await get(`/runs/${run_id}`).catch(() => null);
-    if (run && FINAL.includes(run.status) && last >= run.num_events) {
+    if (run && TERMINAL.includes(run.status) && last >= run.num_events) {
       onState("ended");
       stop();
       return;

@@ -1,34 +1,28 @@
 // Base and tuned on the same prompts and seeds: the figures with their intervals, and pairs, worst regressions first.
-import { get, query as url } from "./api.js";
-import { card, dialog, empty, failure, h, query, show, status, titled } from "./dom.js";
+import { TERMINAL, get, query as url } from "./api.js";
+import { openById } from "./by_id.js";
+import { action, card, dialog, empty, h, select, setOptions, show, status, titled } from "./dom.js";
 import { forest } from "./forest.js";
 import { figure, plural, signed } from "./format.js";
+import { PagedList } from "./paged.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
 const PAGE_SIZE = 24,
   REFRESH_MS = 5000;
-const FINAL = ["succeeded", "failed", "cancelled"];
+const MISSING = {
+  question: "Which evaluation?",
+  hint: "Launch an evaluate run with a base, then open its comparison from the run's page.",
+  href: "/launch?recipe=mini-geneval",
+  link: "Launch an evaluation",
+};
+const ORDERS = [
+  ["worst", "Worst regressions first"],
+  ["best", "Best gains first"],
+];
 
-export async function mount(root) {
-  const id = query("id");
+export function mount(root) {
   titled("Compare");
-  if (!id)
-    return show(
-      root,
-      empty(
-        "Which evaluation?",
-        "Launch an evaluate run with a base, then open its comparison from the run's page.",
-        h("a", { class: "u-btn u-main", href: "/launch?recipe=mini-geneval" }, "Launch an evaluation"),
-      ),
-    );
-  try {
-    await open(root, id);
-  } catch (error) {
-    show(
-      root,
-      failure(error, () => mount(root)),
-    );
-  }
+  return openById(root, MISSING, (id) => open(root, id));
 }
 
 async function open(root, id) {
@@ -44,15 +38,15 @@ async function open(root, id) {
   const pairs = pairPanel(found);
   show(root, head, h("div", { class: "u-stack" }, figures, pairs.element));
   apiCalls([{ path: `/evaluations/${id}` }, { path: `/evaluations/${id}/pairs?order=worst&limit=${PAGE_SIZE}` }]);
-  keys([["f", "Flip all pictures: the policy's or the base's first", pairs.flip]]);
+  holdToFlip(pairs.flip);
   const timer = setInterval(async () => {
-    if (FINAL.includes(found.status)) return clearInterval(timer);
+    if (TERMINAL.includes(found.status)) return clearInterval(timer);
     if (document.hidden) return;
     const before = found.num_pairs;
     // What fails here is tried again in a moment; what is shown stays true as of then.
     found = await get(`/evaluations/${id}`).catch(() => found);
     draw();
-    if (found.num_pairs !== before) pairs.reload(found);
+    if (found.num_pairs !== before) pairs.renew(found);
   }, REFRESH_MS);
 }
 
@@ -73,6 +67,7 @@ function header(found) {
       {},
       h("p", { class: "u-crumb" }, h("a", { href: `/run?id=${found.run_id}` }, found.name || "Evaluation"), " › Compare"),
       h("h1", {}, headline(found)),
+      ...fates(found.difference),
       h("p", { class: "u-muted", style: "margin-top:4px;overflow-wrap:anywhere" }, policies(config)),
       h("p", { class: "u-small u-muted", style: "margin-top:4px" }, settings.join(" · ")),
     ),
@@ -90,95 +85,75 @@ function headline({ base, policy, difference, status: state }) {
     const pair = `${figure(base.values.overall)} → ${figure(policy.values.overall)}`;
     return `${pair}, ${signed(difference.values.overall)} [${signed(low)}, ${signed(high)}]`;
   }
-  return FINAL.includes(state) ? "Not measured to its end" : "Being measured";
+  return TERMINAL.includes(state) ? "Not measured to its end" : "Being measured";
+}
+
+function fates(difference) {
+  if (!difference) return [];
+  const { num_wins: wins, num_losses: losses, num_ties: ties } = difference.values;
+  const words = `${plural(wins, "win")}, ${plural(losses, "loss", "losses")}, ${ties} equal of all pictures`;
+  return [h("p", { style: "margin-top:4px" }, words)];
 }
 
 function pairPanel(found) {
-  const state = { order: "worst", task: "", pairs: [], cursor: null, isBaseFirst: true };
-  const body = h("div", {}),
+  const state = { order: "worst", task: "", isFlipped: false };
+  const body = h("div", { class: "u-pairs-body" }),
     note = h("p", { class: "u-small u-muted u-push" });
-  const load = async (isMore = false) => {
-    try {
-      const path = url(`/evaluations/${found.run_id}/pairs`, {
-        order: state.order,
-        task: state.task,
-        limit: PAGE_SIZE,
-        after: isMore ? state.cursor : null,
-      });
-      const page = await get(path);
-      state.pairs = isMore ? [...state.pairs, ...page.data] : page.data;
-      state.cursor = page.has_more ? page.next_cursor : null;
-      draw();
-    } catch (error) {
-      show(
-        body,
-        failure(error, () => load()),
-      );
-    }
-  };
+  const pathOf = (after) => url(`/evaluations/${found.run_id}/pairs`, { ...wanted(), limit: PAGE_SIZE, after });
+  const wanted = () => ({ order: state.order, task: state.task });
   const draw = () => {
-    const total = found.num_pairs;
-    note.textContent = total
-      ? `${plural(total, "pair")} stored: ${plural(found.num_wins, "win")}, ${found.num_losses} lost, ${total - found.num_wins - found.num_losses} equal`
-      : "";
-    if (!state.pairs.length) return show(body, nothing(found));
+    note.textContent = storedWords(found);
+    if (!pairs.items.length) return show(body, nothing(found));
     show(
       body,
-      h("div", { class: "u-pairs" }, ...state.pairs.map((pair) => pairTile(pair, state.isBaseFirst))),
-      state.cursor
-        ? h(
-            "p",
-            { style: "margin-top:16px;text-align:center" },
-            h("button", { class: "u-btn", type: "button", onclick: () => load(true) }, "Load more"),
-          )
-        : null,
+      h("div", { class: "u-pairs" }, ...pairs.items.map(pairTile)),
+      pairs.hasMore ? h("p", { class: "u-more" }, action("Load more", () => pairs.load(true))) : null,
     );
   };
-  const option = ([value, text]) => h("option", { value }, text);
-  const choose = (label, name, options) =>
-    h(
-      "select",
-      {
-        class: "u-select",
-        "aria-label": label,
-        onchange: (event) => {
-          state[name] = event.target.value;
-          load();
-        },
-      },
-      ...options.map(option),
-    );
-  const tasks = choose("Task", "task", []);
-  // Tasks come one after another while the evaluation runs; what was chosen stays chosen.
-  const offerTasks = () => {
-    const names = found.tasks.map((task) => [task, task.replaceAll("_", " ")]);
-    tasks.replaceChildren(...[["", "Every task"], ...names].map(option));
-    tasks.value = state.task;
+  const pairs = new PagedList(pathOf, draw, body);
+  const choose = (name) => (value) => {
+    state[name] = value;
+    pairs.load();
   };
+  const tasks = select("Task", [], choose("task"));
+  // Tasks come one after another while the evaluation runs.
+  const renew = (newer) => {
+    found = newer;
+    setOptions(tasks, [["", "Every task"], ...found.tasks.map((task) => [task, task.replaceAll("_", " ")])]);
+    pairs.load();
+  };
+  const flip = (isFlipped = !state.isFlipped) => {
+    state.isFlipped = isFlipped;
+    body.classList.toggle("flipped", isFlipped);
+    button.setAttribute("aria-pressed", String(isFlipped));
+  };
+  const button = h(
+    "button",
+    { class: "u-btn", type: "button", "aria-pressed": "false", title: "Hold f", onclick: () => flip() },
+    "Flip",
+  );
   const tools = h(
     "div",
     { class: "u-row", style: "margin-bottom:16px" },
-    choose("Order", "order", [
-      ["worst", "Worst regressions first"],
-      ["best", "Best gains first"],
-    ]),
+    select("Order", ORDERS, choose("order")),
     tasks,
+    button,
     note,
   );
-  offerTasks();
-  load();
-  return {
-    element: card("Pairs", h("div", {}, tools, body)),
-    flip: () => {
-      state.isBaseFirst = !state.isBaseFirst;
-      draw();
-    },
-    reload: (newer) => {
-      found = newer;
-      offerTasks();
-      load();
-    },
-  };
+  renew(found);
+  return { element: card("Pairs", h("div", {}, tools, body)), flip, renew };
+}
+
+/** While the key is down, each picture stands in the other's place. */
+function holdToFlip(flip) {
+  keys([["f", "Hold: base and tuned change places", () => flip(true)]]);
+  addEventListener("keyup", (event) => event.key === "f" && flip(false));
+}
+
+function storedWords({ config, num_pairs: stored, num_wins: wins, num_losses: losses }) {
+  const made = config.num_prompts * config.samples_per_prompt;
+  const fates = `${plural(wins, "win")}, ${plural(losses, "loss", "losses")}, ${stored - wins - losses} equal`;
+  return stored ? `${stored} of ${plural(made, "pair")} stored: ${fates}` : "";
 }
 
 function nothing(found) {
@@ -187,12 +162,11 @@ function nothing(found) {
     : empty("No pairs yet", "The pictures of base and policy appear here as the evaluation makes them.");
 }
 
-function pairTile(pair, isBaseFirst) {
+function pairTile(pair) {
   const sides = [
     ["base", pair.base],
     ["tuned", pair.policy],
   ];
-  if (!isBaseFirst) sides.reverse();
   const kind = pair.difference > 0 ? "u-up" : pair.difference < 0 ? "u-down" : "u-muted";
   return h(
     "article",
@@ -216,8 +190,9 @@ function pairTile(pair, isBaseFirst) {
 
 /** Both pictures at one place: drag the line between them; the replays are one click away. */
 function closely(pair) {
+  // The line lies under the handle: base to its left, tuned to its right, as the words below say.
   const top = h("img", { src: pair.base.image_url, alt: `base: ${pair.prompt}` });
-  const range = h("input", { class: "u-range", type: "range", min: 0, max: 100, value: 50, "aria-label": "Base, tuned" });
+  const range = h("input", { class: "u-range", type: "range", min: 0, max: 100, value: 50, "aria-label": "Where base ends and tuned begins" });
   const move = () => {
     top.style.clipPath = `inset(0 ${100 - range.value}% 0 0)`;
   };
@@ -231,7 +206,7 @@ function closely(pair) {
       h("img", { src: pair.policy.image_url, alt: `tuned: ${pair.prompt}` }),
       top,
     ),
-    h("div", { class: "u-row", style: "margin-top:8px" }, h("span", {}, "tuned"), range, h("span", {}, "base")),
+    h("div", { class: "u-row", style: "margin-top:8px" }, h("span", {}, "base"), range, h("span", {}, "tuned")),
     h(
       "p",
       { class: "u-small", style: "margin-top:8px" },

@@ -92,6 +92,20 @@ export function action(label, run, kind = "") {
   return button;
 }
 
+/** A choice among `[value, text]`; it says its value when it changes. */
+export function select(label, options, onChange) {
+  const box = h("select", { class: "u-select", "aria-label": label, onchange: () => onChange(box.value) });
+  setOptions(box, options);
+  return box;
+}
+
+/** Other options for a choice; what is chosen stays so while it is among them. */
+export function setOptions(box, options) {
+  const chosen = box.value;
+  box.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));
+  if (options.some(([value]) => value === chosen)) box.value = chosen;
+}
+
 export function toast(content, seconds = 8) {
   let holder = document.querySelector(".u-toasts");
   if (!holder) document.body.append((holder = h("div", { class: "u-toasts", "aria-live": "polite" })));

@@ -23,15 +23,15 @@ export function forest(found) {
       cell(base, name),
       cell(policy, name),
       h("td", { class: "num" }, signed(difference.values[name]), interval(difference.intervals[name], signed)),
-      h("td", { class: "wide-only" }, whisker(difference.values[name], difference.intervals[name], at)),
+      h("td", {}, whisker(difference.values[name], difference.intervals[name], at)),
     );
   return h(
     "div",
     {},
     h(
       "table",
-      { class: "u-table" },
-      h("thead", {}, h("tr", {}, ...heads().concat(h("th", { class: "wide-only", scope: "col" }, axis(low, high, at))))),
+      { class: "u-table u-forest" },
+      h("thead", {}, h("tr", {}, ...heads().concat(h("th", { scope: "col" }, axis(low, high, at))))),
       h("tbody", {}, ...names.map(row)),
     ),
     h("p", { class: "u-small u-muted", style: "margin-top:12px" }, ...words(found)),
@@ -53,11 +53,11 @@ function heads() {
 }
 
 function cell(score, name) {
-  return h("td", { class: "num" }, figure(score.values[name]), interval(score.intervals[name], figure));
+  return h("td", { class: "num" }, figure(score.values[name]), interval(score.intervals[name], figure, "wide-only"));
 }
 
-function interval(ends, tell) {
-  return ends ? h("div", { class: "u-small u-muted" }, `[${tell(ends[0])}, ${tell(ends[1])}]`) : null;
+function interval(ends, tell, kind = "") {
+  return ends ? h("div", { class: `u-small u-muted ${kind}` }, `[${tell(ends[0])}, ${tell(ends[1])}]`) : null;
 }
 
 function whisker(value, ends, at) {
@@ -89,10 +89,9 @@ function axis(low, high, at) {
   );
 }
 
-function words({ difference, smallest_visible: smallest }) {
-  const { num_wins: wins, num_losses: losses, num_ties: ties } = difference.values;
+function words({ smallest_visible: smallest }) {
   return [
-    `Intervals at 95 %, the difference paired by prompt and seed. Of all pictures ${wins} were won, ${losses} lost, ${ties} equal. `,
+    "Intervals at 95 %, the difference paired by prompt and seed. ",
     `The smallest overall difference that this many prompts show in four of five evaluations is ${figure(smallest)}. `,
     "Prompts are the small world's held-out captions: no training caption is one, but own prompts of a run may be.",
   ];

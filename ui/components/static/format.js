@@ -45,8 +45,8 @@ export function shortId(id) {
   return id.slice(-8);
 }
 
-export function plural(count, noun) {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+export function plural(count, noun, nouns = `${noun}s`) {
+  return `${count} ${count === 1 ? noun : nouns}`;
 }
 
 /** A few round values that cover [low, high]. */

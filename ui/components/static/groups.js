@@ -1,5 +1,6 @@
 // All groups of one step of a run: a slider over the stored steps, and a board a prompt.
 import { follow, get, getAll } from "./api.js";
+import { ALL_RUNS, openById } from "./by_id.js";
 import { empty, failure, h, query, show, titled } from "./dom.js";
 import { plural } from "./format.js";
 import { groupRows } from "./board.js";
@@ -15,28 +16,15 @@ const FILTERS = [
   ["sample_now", "Sample now"],
 ];
 
-export async function mount(root) {
-  // Every page takes `?id=`; links of earlier versions say `?run=` here.
-  const id = query("id") ?? query("run");
+export function mount(root) {
   titled("Groups");
-  if (!id)
-    return show(
-      root,
-      empty(
-        "Groups of which run?",
-        "Open a run and choose its board.",
-        h("a", { class: "u-btn u-main", href: "/runs" }, "All runs"),
-      ),
-    );
-  try {
+  const missing = { question: "Groups of which run?", hint: "Open a run and choose its board.", ...ALL_RUNS };
+  const openGroups = async (id) => {
     const run = await fetchRun(id);
     new GroupsPage(root, run, await storedSteps(run)).start();
-  } catch (error) {
-    show(
-      root,
-      failure(error, () => mount(root)),
-    );
-  }
+  };
+  // Every page takes `?id=`; links of earlier versions say `?run=` here.
+  return openById(root, missing, openGroups, query("id") ?? query("run"));
 }
 
 async function storedSteps(run) {

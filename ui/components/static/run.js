@@ -1,7 +1,8 @@
 // One run, live: header with progress and verbs, charts, the newest groups, events, checkpoints, configuration, log.
 import { follow, get, query as url } from "./api.js";
+import { ALL_RUNS, openById } from "./by_id.js";
 import { Points } from "./chart.js";
-import { empty, failure, h, identifier, query, show, status, titled, toast, when } from "./dom.js";
+import { h, identifier, show, status, titled, toast, when } from "./dom.js";
 import { duration } from "./format.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
@@ -10,26 +11,10 @@ import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "
 
 const NUM_PAST_EVENTS = 3000;
 
-export async function mount(root) {
-  const id = query("id");
+export function mount(root) {
   titled("Run");
-  if (!id)
-    return show(
-      root,
-      empty(
-        "Which run?",
-        "Open one from the list of runs.",
-        h("a", { class: "u-btn u-main", href: "/runs" }, "All runs"),
-      ),
-    );
-  try {
-    await open(root, await fetchRun(id));
-  } catch (error) {
-    show(
-      root,
-      failure(error, () => mount(root)),
-    );
-  }
+  const missing = { question: "Which run?", hint: "Open one from the list of runs.", ...ALL_RUNS };
+  return openById(root, missing, async (id) => open(root, await fetchRun(id)));
 }
 
 async function open(root, run) {

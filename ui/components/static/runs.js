@@ -1,7 +1,8 @@
 // All runs: filtered, newest first, "load more" by cursor, and what can be asked of several at once.
-import { get, query as url, verb } from "./api.js";
-import { action, empty, failure, h, show, status, titled, toast, when } from "./dom.js";
+import { query as url, verb } from "./api.js";
+import { action, empty, h, select, show, status, titled, toast, when } from "./dom.js";
 import { figure, plural } from "./format.js";
+import { PagedList } from "./paged.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, headlineReward, runName } from "./runs_shared.js";
 
@@ -12,50 +13,23 @@ const KINDS = ["train", "sample", "evaluate", "pretrain"];
 
 export function mount(root) {
   titled("Runs");
-  const state = { runs: [], cursor: null, hasMore: false, chosen: new Set(), status: "", kind: "", text: "" };
+  const state = { chosen: new Set(), status: "", kind: "", text: "" };
   const body = h("div", { class: "u-card" }),
     tools = h("div", { class: "u-row" });
-  const load = async (isMore = false) => {
-    try {
-      const page = await get(
-        url("/runs", {
-          limit: PAGE_SIZE,
-          search: state.text,
-          status: state.status,
-          kind: state.kind,
-          after: isMore ? state.cursor : null,
-        }),
-      );
-      state.runs = isMore ? [...state.runs, ...page.data] : page.data;
-      Object.assign(state, { cursor: page.next_cursor, hasMore: page.has_more });
-      draw();
-    } catch (error) {
-      show(
-        body,
-        failure(error, () => load()),
-      );
-    }
-  };
+  const pathOf = (after) =>
+    url("/runs", { limit: PAGE_SIZE, search: state.text, status: state.status, kind: state.kind, after });
   const draw = () => {
-    show(body, ...table(state, draw, load));
-    tools.replaceChildren(...bulk(state, load));
+    show(body, ...table(state, runs, draw));
+    tools.replaceChildren(...bulk(state, runs));
     apiCalls([{ path: url("/runs", { limit: PAGE_SIZE, status: state.status, kind: state.kind }) }]);
   };
-  const filter = (label, name, options) =>
-    h(
-      "select",
-      {
-        class: "u-select",
-        "aria-label": label,
-        onchange: (event) => {
-          state[name] = event.target.value;
-          state.chosen.clear();
-          load();
-        },
-      },
-      h("option", { value: "" }, label),
-      ...options.map((option) => h("option", {}, option)),
-    );
+  const runs = new PagedList(pathOf, draw, body);
+  const filter = (label, name, values) =>
+    select(label, [["", label], ...values.map((value) => [value, value])], (value) => {
+      state[name] = value;
+      state.chosen.clear();
+      runs.load();
+    });
   const search = h("input", {
     class: "u-input",
     type: "search",
@@ -64,7 +38,7 @@ export function mount(root) {
     oninput: (event) => {
       state.text = event.target.value.trim();
       clearTimeout(state.timer);
-      state.timer = setTimeout(() => load(), 200);
+      state.timer = setTimeout(() => runs.load(), 200);
     },
   });
 
@@ -78,7 +52,7 @@ export function mount(root) {
         "div",
         { class: "u-row" },
         apiButton(),
-        h("button", { class: "u-btn", type: "button", onclick: () => exportCSV(state) }, "Export CSV"),
+        h("button", { class: "u-btn", type: "button", onclick: () => exportCSV(runs.items) }, "Export CSV"),
         h("a", { class: "u-btn u-main", href: "/launch" }, "Launch a run"),
       ),
     ),
@@ -93,15 +67,14 @@ export function mount(root) {
     body,
   );
   keys([["/", "Search runs", () => search.focus()]]);
-  load();
+  runs.load();
   setInterval(() => {
-    if (!document.hidden && state.runs.length <= PAGE_SIZE && !state.chosen.size) load();
+    if (!document.hidden && runs.items.length <= PAGE_SIZE && !state.chosen.size) runs.load();
   }, REFRESH_MS);
 }
 
-function table(state, draw, load) {
-  const runs = state.runs;
-  if (!runs.length) {
+function table(state, runs, draw) {
+  if (!runs.items.length) {
     const isFiltered = state.status || state.kind || state.text;
     return [
       isFiltered
@@ -158,11 +131,11 @@ function table(state, draw, load) {
     ["Age", "num"],
     ["", "num"],
   ];
-  const more = state.hasMore
+  const more = runs.hasMore
     ? h(
         "div",
         { style: "text-align:center;margin-top:12px" },
-        action("Load more", () => load(true)),
+        action("Load more", () => runs.load(true)),
       )
     : null;
   return [
@@ -178,14 +151,14 @@ function table(state, draw, load) {
           ...head.map(([name, kind]) => h("th", { class: kind, role: "columnheader", scope: "col" }, name)),
         ),
       ),
-      h("tbody", { role: "rowgroup" }, ...runs.map(row)),
+      h("tbody", { role: "rowgroup" }, ...runs.items.map(row)),
     ),
     more,
   ];
 }
 
-function bulk(state, load) {
-  const chosen = state.runs.filter((run) => state.chosen.has(run.id) && !TERMINAL.includes(run.status));
+function bulk(state, runs) {
+  const chosen = runs.items.filter((run) => state.chosen.has(run.id) && !TERMINAL.includes(run.status));
   if (!chosen.length) return [];
   return [
     action(
@@ -194,23 +167,23 @@ function bulk(state, load) {
         await Promise.all(chosen.map((run) => verb(run.id, "cancel")));
         state.chosen.clear();
         toast("Cancel is asked for: the runs end within one step.", 5);
-        await load();
+        await runs.load();
       },
       "u-danger",
     ),
   ];
 }
 
-function exportCSV(state) {
+function exportCSV(runs) {
   const columns = ["id", "name", "kind", "status", "step", "num_steps", "recipe", "recipe_changes", "created_at", "finished_at"];
-  const metrics = [...new Set(state.runs.flatMap((run) => Object.keys(run.latest_metrics)))].sort();
+  const metrics = [...new Set(runs.flatMap((run) => Object.keys(run.latest_metrics)))].sort();
   const cell = (value) =>
     value === null || value === undefined
       ? ""
       : /[",\n]/.test(String(value))
         ? `"${String(value).replaceAll('"', '""')}"`
         : String(value);
-  const lines = state.runs.map((run) =>
+  const lines = runs.map((run) =>
     [...columns.map((name) => cell(run[name])), ...metrics.map((name) => cell(run.latest_metrics[name]))].join(","),
   );
   const blob = new Blob([[[...columns, ...metrics].join(","), ...lines].join("\n"), "\n"], { type: "text/csv" });

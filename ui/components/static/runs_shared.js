@@ -1,9 +1,9 @@
 // What several pages say about a run: its name, its progress, the reward it is known by, what may be asked of it.
 import { action, h, toast } from "./dom.js";
-import { get, verb } from "./api.js";
+import { TERMINAL, get, verb } from "./api.js";
 import { plural } from "./format.js";
 
-export const TERMINAL = ["succeeded", "failed", "cancelled"];
+export { TERMINAL };
 
 export function runName(run) {
   return run.name || `${run.kind} ${run.id.slice(-8)}`;
@@ -91,4 +91,4 @@ export function absent(run, { coming, never, paused = "The run is paused: it goe
   return { queued: "Waits for a worker.", paused }[run.status] ?? coming;
 }
 
-export const fetchRun = (id) => get(`/runs/${encodeURIComponent(id)}`);
+export const fetchRun = (id) => get(`/runs/${id}`);

@@ -1,6 +1,7 @@
 // One picture: its prompt, seed, rewards and why; its unmasking replay; and the other samples of its group.
 import { get, getAll } from "./api.js";
-import { card, empty, failure, h, identifier, query, show, titled } from "./dom.js";
+import { ALL_RUNS, openById } from "./by_id.js";
+import { card, h, identifier, show, titled } from "./dom.js";
 import { figure, signed } from "./format.js";
 import { groupRow } from "./board.js";
 import { decodeInto } from "./frames.js";
@@ -8,27 +9,13 @@ import { fetchRun, runName } from "./runs_shared.js";
 import { Replay } from "./replay.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
-export async function mount(root) {
-  const id = query("id");
+export function mount(root) {
   titled("Sample");
-  if (!id)
-    return show(
-      root,
-      empty(
-        "Which sample?",
-        "Click a picture on a group board.",
-        h("a", { class: "u-btn u-main", href: "/runs" }, "All runs"),
-      ),
-    );
-  try {
-    const sample = await get(`/samples/${encodeURIComponent(id)}`);
+  const missing = { question: "Which sample?", hint: "Click a picture on a group board.", ...ALL_RUNS };
+  return openById(root, missing, async (id) => {
+    const sample = await get(`/samples/${id}`);
     await open(root, sample, await fetchRun(sample.run_id));
-  } catch (error) {
-    show(
-      root,
-      failure(error, () => mount(root)),
-    );
-  }
+  });
 }
 
 async function open(root, sample, run) {
