@@ -65,6 +65,7 @@ class Connection:
 
 
 def raise_problem(response: httpx.Response) -> None:
+    """Raises what an answer of 4xx or 5xx tells, as the class that `errors` has for its status."""
     if not response.is_error:
         return
     try:

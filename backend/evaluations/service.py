@@ -75,12 +75,12 @@ def smallest_visible(difference: ScoreMeasured | None) -> float | None:
 def pair_of(rows: PairRows) -> SamplePair:
     """A pair as the API shows it."""
     base, policy = sample_of(rows.base, rows.base_group), sample_of(rows.policy, rows.policy_group)
-    is_judged = base.reward is not None and policy.reward is not None
+    difference = None if base.reward is None or policy.reward is None else policy.reward - base.reward
     return SamplePair(
         prompt=policy.prompt,
         task=rows.policy_group.task,
         seed=policy.seed,
         base=base,
         policy=policy,
-        difference=policy.reward - base.reward if is_judged else None,  # type: ignore[operator]
+        difference=difference,
     )

@@ -19,7 +19,9 @@ SMALL_EVALUATION = {
     "name": "small evaluation",
     "policy": {"num_threads": 1},
     "base": {"source": "shipped"},
-    "num_prompts": 12,
+    # Three batches, of which the last is measured but not stored: the pictures of the first 60 captions are.
+    "num_prompts": 66,
+    "batch_size": 60,
     "sampling": {"num_unmasking_steps": 4},
 }
 
@@ -36,17 +38,20 @@ def test_a_comparison_is_reached_from_its_run_and_shows_what_was_measured(
     open_page: OpenPage, client: StudioClient, evaluated: Run
 ) -> None:
     page = open_page(f"/run?id={evaluated.id}")
+    expect(page.locator("[aria-label=Groups]").locator("img").first).to_be_visible()
     page.click("a:has-text('Compare')")
     found = client.get_comparison(evaluated.id)
     assert found.base is not None
     assert found.difference is not None
-    assert found.num_pairs == 24
+    assert found.num_pairs == 120
     # The same policy, prompts and seeds: every pair is equal, and the page says so.
     assert found.difference.values["overall"] == 0
     expect(page.locator("h1")).to_contain_text("→")
     expect(page.locator("tbody tr").first).to_contain_text("overall")
     expect(page.locator(".u-pair")).to_have_count(24)
-    expect(page.get_by_text("24 of 24 pairs stored: 0 wins, 0 losses, 24 equal")).to_be_visible()
+    page.click("text=Load more")
+    expect(page.locator(".u-pair")).to_have_count(48)
+    expect(page.get_by_text("120 of 132 pairs stored: 0 wins, 0 losses, 120 equal")).to_be_visible()
 
 
 def left_of(page: Page) -> str:
@@ -67,7 +72,7 @@ def test_pairs_are_flipped_filtered_and_looked_at_closely(open_page: OpenPage, e
     page.get_by_role("button", name="Flip").click()
     assert left_of(page) == "tuned", "without a keyboard there is a button"
     page.select_option("select[aria-label=Task]", "counting")
-    expect(page.locator(".u-pair")).to_have_count(4)
+    expect(page.locator(".u-pair")).to_have_count(20)
     page.locator(".u-pair-pictures").first.click()
     slider = page.locator("dialog .u-slider")
     words = page.locator("dialog .u-row span")
@@ -88,3 +93,13 @@ def test_a_run_that_compares_nothing_is_told_with_the_cure(open_page: OpenPage, 
     page = open_page(f"/compare?id={trained.id}")
     expect(page.locator("[role=alert]")).to_contain_text("only an evaluate run compares a policy with its base")
     expect(open_page("/compare").get_by_text("Which evaluation?")).to_be_visible()
+
+
+def test_an_evaluation_that_failed_promises_no_figures(open_page: OpenPage, client: StudioClient) -> None:
+    config = SMALL_EVALUATION | {"policy": {"source": "/nowhere/policy"}}
+    run = client.create_run(RunCreate(config=run_config_adapter.validate_python(config)))
+    list(client.watch(run.id))
+    page = open_page(f"/compare?id={run.id}")
+    expect(page.locator("h1")).to_have_text("Not measured to its end")
+    expect(page.get_by_text("There are none: the evaluation ended before its last picture")).to_be_visible()
+    expect(page.get_by_role("link", name="Open the run")).to_be_visible()

@@ -32,7 +32,7 @@ async function open(root, id) {
   const draw = () => {
     titled(`Compare ${found.name}`);
     show(head, header(found));
-    show(figures, card("By task", forest(found)));
+    show(figures, card("By task", found.difference ? forest(found) : noFigures(found)));
   };
   draw();
   const pairs = pairPanel(found);
@@ -86,6 +86,13 @@ function headline({ base, policy, difference, status: state }) {
     return `${pair}, ${signed(difference.values.overall)} [${signed(low)}, ${signed(high)}]`;
   }
   return TERMINAL.includes(state) ? "Not measured to its end" : "Being measured";
+}
+
+function noFigures({ status: state }) {
+  const why = TERMINAL.includes(state)
+    ? "There are none: the evaluation ended before its last picture, and intervals need all of them."
+    : "The figures come with the last picture: intervals need all of them.";
+  return h("p", { class: "u-chart-none" }, why);
 }
 
 function fates(difference) {
@@ -157,9 +164,15 @@ function storedWords({ config, num_pairs: stored, num_wins: wins, num_losses: lo
 }
 
 function nothing(found) {
-  return found.num_pairs
-    ? empty("No pair of this task is stored", "Choose another task: pictures of the first prompts are kept.")
-    : empty("No pairs yet", "The pictures of base and policy appear here as the evaluation makes them.");
+  if (found.num_pairs)
+    return empty("No pair of this task is stored", "Choose another task: pictures of the first prompts are kept.");
+  if (TERMINAL.includes(found.status))
+    return empty(
+      "No pairs",
+      "The evaluation ended before both policies had made a picture. Its run says why.",
+      h("a", { class: "u-btn", href: `/run?id=${found.run_id}` }, "Open the run"),
+    );
+  return empty("No pairs yet", "The pictures of base and policy appear here as the evaluation makes them.");
 }
 
 function pairTile(pair) {

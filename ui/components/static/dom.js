@@ -62,6 +62,9 @@ export function empty(title, text, ...actions) {
 
 /** What happened, to what, the cure, and the request id. */
 export function failure(error, retry = null) {
+  // The message has the first ones already.
+  const told = (error.problems ?? []).map((item) => `${item.pointer || "the body"}: ${item.message}`);
+  const problems = told.filter((text) => !error.message.includes(text));
   const id = error.requestId ? h("p", { class: "u-small u-muted" }, `Request ${error.requestId}`) : null;
   const again = retry ? h("button", { class: "u-btn", type: "button", onclick: retry }, "Try again") : null;
   return h(
@@ -69,7 +72,7 @@ export function failure(error, retry = null) {
     { class: "u-note u-error", role: "alert" },
     h("strong", {}, error.title ?? "Something went wrong"),
     h("p", {}, error.message),
-    ...(error.problems ?? []).map((item) => h("p", {}, `${item.pointer}: ${item.message}`)),
+    ...problems.map((text) => h("p", {}, text)),
     id,
     again,
   );

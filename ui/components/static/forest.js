@@ -2,19 +2,17 @@
 import { h, svg } from "./dom.js";
 import { figure, signed, ticks } from "./format.js";
 
-const WIDTH = 320,
-  ROW = 24;
+const ROW = 24,
+  MARGIN = 4; // Per cent of the axis that stay free at either end, for half a dot or a number.
 const HIDDEN = ["num_wins", "num_losses", "num_ties", "win_rate"];
 
 export function forest(found) {
   const { base, policy, difference } = found;
-  if (!difference)
-    return h("p", { class: "u-chart-none" }, "The figures come with the last picture: intervals need all of them.");
   const names = rowsOf(difference.values);
   const ends = names.flatMap((name) => difference.intervals[name] ?? [difference.values[name]]);
   const low = Math.min(0, ...ends),
     high = Math.max(0, ...ends);
-  const at = (value) => 8 + ((WIDTH - 16) * (value - low)) / (high - low || 1);
+  const at = (value) => `${MARGIN + ((100 - 2 * MARGIN) * (value - low)) / (high - low || 1)}%`;
   const row = (name) =>
     h(
       "tr",
@@ -68,7 +66,7 @@ function whisker(value, ends, at) {
     { class: "u-chart" },
     svg(
       "svg",
-      { viewBox: `0 0 ${WIDTH} ${ROW}`, width: WIDTH, height: ROW, role: "img", "aria-label": signed(value) },
+      { height: ROW, role: "img", "aria-label": signed(value) },
       svg("line", { class: "axis", x1: at(0), x2: at(0), y1: 0, y2: ROW }),
       svg("line", { x1: at(low), x2: at(high), y1: ROW / 2, y2: ROW / 2, stroke: colour, "stroke-width": 2 }),
       svg("circle", { cx: at(value), cy: ROW / 2, r: 4, fill: colour }),
@@ -83,7 +81,7 @@ function axis(low, high, at) {
     { class: "u-chart" },
     svg(
       "svg",
-      { viewBox: `0 0 ${WIDTH} 16`, width: WIDTH, height: 16, "aria-hidden": "true" },
+      { height: 16, "aria-hidden": "true" },
       ...marks.map((mark) => svg("text", { x: at(mark), y: 12, "text-anchor": "middle" }, signed(mark))),
     ),
   );

@@ -25,15 +25,16 @@ export function boardPanel(run) {
   const load = async () => {
     if (isLoading || newest === null) return;
     isLoading = true;
-    const step = newest;
+    const asked = newest;
     try {
-      const groups = (
-        await get(url(`/runs/${run.id}/groups`, { step, purpose: run.kind === "train" ? "train" : null, limit: 20 }))
-      ).data;
+      // Not of the newest step but of the newest that has groups: a run may store those of some steps only.
+      const path = url(`/runs/${run.id}/groups`, { purpose: run.kind === "train" ? "train" : null, limit: 20 });
+      const groups = (await get(path)).data;
       if (groups.length) {
         body.replaceChildren(
           ...(run.kind === "train" ? groups.slice(0, NUM_GROUPS).map((group) => groupRow(group)) : groupRows(groups)),
         );
+        const { step } = groups[0];
         at.textContent = `at step ${step}`;
         more.href = `/groups?id=${run.id}&step=${step}`;
         more.hidden = false;
@@ -41,7 +42,7 @@ export function boardPanel(run) {
     } finally {
       isLoading = false;
     }
-    if (newest !== step) await load();
+    if (newest !== asked) await load();
   };
   const take = ({ body: event }, isPast) => {
     if (event.type !== (run.kind === "train" ? "step" : "samples")) return;
