@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 from uuid import UUID
 
@@ -33,7 +34,7 @@ def list_pairs(
 ) -> Page[SamplePair]:
     """Pictures of one prompt and seed by base and policy, the worst regressions first unless asked otherwise."""
     service.get_evaluation(session, run_id)
-    place = decode_cursor(after, float, int, int)
+    place = decode_cursor(after, _finite, int, int)
     rows = repository.list_pairs(
         session,
         run_id=run_id,
@@ -46,3 +47,9 @@ def list_pairs(
     last = shown[-1].place if has_more else None
     cursor = None if last is None else encode_cursor(last.difference, last.group_index, last.index)
     return Page(data=[service.pair_of(each) for each in shown], has_more=has_more, next_cursor=cursor)
+
+
+def _finite(difference: float) -> float:
+    if not math.isfinite(float(difference)):
+        raise ValueError("no pair's difference is infinite")
+    return float(difference)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.client import StudioClient
 from backend.db import transaction
+from backend.dependencies import encode_cursor
 from backend.runs import repository as runs
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.sample import GroupRecord
@@ -83,6 +84,13 @@ def test_pairs_are_paged_without_loss(api: TestClient, stored: str, order: str) 
         after = page["next_cursor"]
     assert seen == pairs(api, stored, order=order)
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("place", [(math.nan, 0, 0), (math.inf, 0, 0), (0.0, 0), ("x", 0, 0)])
+def test_a_cursor_of_no_pair_is_refused(api: TestClient, stored: str, place: tuple[Any, ...]) -> None:
+    answer = api.get(f"{stored}/pairs", params={"after": encode_cursor(*place)})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/query/after"
 
 
 def test_pictures_of_other_seeds_are_no_pair(
