@@ -17,7 +17,7 @@ from typing import Any
 
 from backend.artifacts import RunFolder, sha256_of
 from backend.schemas.event import CheckpointSaved
-from worker.jobs.state_files import from_safetensors, join_state, split_state, state_hash, to_safetensors
+from worker.jobs.state_files import join_state, read_safetensors, split_state, state_hash, write_safetensors
 from worker.jobs.whole_folder import whole_folder
 
 _MANIFEST = "manifest.json"
@@ -58,7 +58,7 @@ def save_checkpoint(
     tensors, tree = split_state(state)
     hash_of_state = state_hash(tensors, tree)
     with whole_folder(target) as temporary:
-        (temporary / "state.safetensors").write_bytes(to_safetensors(tensors))
+        write_safetensors(tensors, temporary / "state.safetensors")
         (temporary / "state.json").write_text(json.dumps(tree))
         write_policy(temporary / "policy")
         manifest = _manifest(temporary, step, hash_of_state)
@@ -125,7 +125,7 @@ def read_checkpoint(folder: RunFolder, step: int) -> Checkpoint:
         for name, expected in manifest["files"].items():
             if sha256_of(root / name) != expected:
                 raise DamagedError(f"{name} differs from what was written")
-        tensors = from_safetensors((root / "state.safetensors").read_bytes())
+        tensors = read_safetensors(root / "state.safetensors")
         tree = json.loads((root / "state.json").read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(str(error)) from error

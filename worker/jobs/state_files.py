@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
+
+from worker.showo.weights import write_weights
 
 
 def split_state(state: object) -> tuple[dict[str, Tensor], Any]:
@@ -52,14 +55,32 @@ def state_hash(tensors: dict[str, Tensor], tree: Any) -> str:
     return digest.hexdigest()
 
 
-def to_safetensors(tensors: dict[str, Tensor]) -> bytes:
-    """The tensors as the bytes of a safetensors file; tied ones are written twice."""
-    return save_tensors({name: tensor.contiguous().clone() for name, tensor in tensors.items()})
+def write_safetensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Writes the tensors into a safetensors file, straight from where they lie; tied ones are written twice.
+
+    Raises:
+        OSError: when the disk is full or cannot be written.
+    """
+    seen: set[int] = set()
+    own: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        # The format holds each tensor's bytes apart, so what shares its memory with an earlier one is copied first.
+        storage = tensor.untyped_storage().data_ptr()
+        own[name] = tensor.clone(memory_format=torch.contiguous_format) if storage in seen else tensor.contiguous()
+        seen.add(storage)
+    write_weights(path, own)
 
 
-def from_safetensors(content: bytes) -> dict[str, Tensor]:
-    """The tensors of a safetensors file."""
-    tensors: dict[str, Tensor] = load_tensors(content)
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        ValueError: when the file is cut short or is none.
+    """
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is cut short or broken: {error}") from error
     return tensors
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from worker.showo.model import Prefix, Showo
 from worker.showo.policy import ShowoPolicy
 from worker.showo.sources import is_hub_name
+from worker.showo.weights import write_weights
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -155,7 +156,7 @@ def save_adapter(showo: Showo, folder: Path, base: str) -> None:
         for path, layer in _adapted(showo)
         for side in ("lora_A", "lora_B")
     }
-    save_file(factors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    write_weights(folder / ADAPTER_WEIGHTS, factors)
 
 
 def is_adapter(folder: Path) -> bool:

@@ -4,6 +4,7 @@ It knows names and shapes, no model.
 """
 
 import json
+import os
 import pickle
 import re
 import struct
@@ -175,6 +176,15 @@ def fill(module: nn.Module, weights: StoredWeights, device: torch.device | str, 
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors under their names as one safetensors file."""
+    """Write tensors under their names as one safetensors file, straight from where they lie: no second copy on a CPU.
+
+    Tensors must not share memory. Raises OSError where the disk is full or cannot be written.
+    """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(stored, path, metadata={"format": "pt"})
+    try:
+        save_file(stored, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from backend.artifacts import RunFolder
 from backend.schemas.event import CheckpointSaved
 from worker.jobs.checkpoints import newest_whole, prune, save_checkpoint, saved_again, saved_steps, set_damaged_aside
+from worker.showo import weights
 
 
 def write_model(path: Path) -> None:
@@ -76,10 +78,10 @@ def test_a_full_disk_leaves_nothing_half_written(folder: RunFolder, monkeypatch:
         save_checkpoint(folder, 4, {"weight": torch.ones(4)}, full, 10)
     assert [path.name for path in folder.path("checkpoints").iterdir()] == ["000002"]
 
-    def cannot_write(self: Path, content: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def cannot_write(*_args: object, **_options: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(Path, "write_bytes", cannot_write)
+    monkeypatch.setattr(weights, "save_file", cannot_write)
     with pytest.raises(OSError, match="No space left"):
         save(folder, 4)
     assert [path.name for path in folder.path("checkpoints").iterdir()] == ["000002"]
