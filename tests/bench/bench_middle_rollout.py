@@ -86,7 +86,7 @@ def share_of_rate(policy: ShowoPolicy, setting: Setting) -> bool:
         num_text_tokens=NUM_TEXT_TOKENS,
         is_guided=False,
     )
-    product = matrix_product(policy.device)
+    product = matrix_product(policy.device, policy.showo.autocast_dtype or torch.float32)
     # Before and after every rollout, so that both meet the same machine.
     seconds = seconds_a_unit([product, Way("rollout", run, operations), product], max(3, setting.num_rounds))
     rate = 2 / (seconds[0] + seconds[2])

@@ -31,6 +31,7 @@ def largest_difference(policy: ShowoPolicy, prompts: list[str]) -> float:
     for place, prompt in enumerate(prompts):
         codes = torch.randint(policy.codebook_size, (1, policy.num_image_tokens), generator=generator)
         codes[torch.rand(codes.shape, generator=generator) < (place + 1) / len(prompts)] = policy.codebook_size
+        codes = codes.to(policy.device)
         with torch.no_grad():
             fast = policy.code_logits(policy.prefix([prompt]), codes)[0].log_softmax(dim=-1)
             slow = full_vocabulary_log_probs(policy, prompt, codes[0], 0.0)

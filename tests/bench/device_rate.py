@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from tests.bench.timing import Way
 
-SIDE = 2048
+SIDE, CUDA_SIDE = 2048, 8192
 KINDS: Mapping[str, tuple[str, ...]] = {
     "matrix products": ("addmm", "mm", "bmm", "matmul", "linear", "gemm", "cutlass", "nvjet"),
     "attention": ("attention", "flash", "fmha"),
@@ -22,16 +22,17 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def matrix_product(device: torch.device) -> Way:
-    """A product of two square float32 matrices; its units are operations."""
-    left, right = torch.randn(2, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).to(device)
-    num_products = 1 if device.type == "cpu" else 50
+def matrix_product(device: torch.device, dtype: torch.dtype = torch.float32) -> Way:
+    """A product of two square matrices, large enough for the device's rate; its units are operations."""
+    side = SIDE if device.type == "cpu" else CUDA_SIDE
+    left, right = torch.randn(2, side, side, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+    num_products = 1 if device.type == "cpu" else 20
 
     def multiply() -> None:
         for _ in range(num_products):
             left @ right
 
-    return Way(f"matrix product {SIDE} x {SIDE}", multiply, num_products * 2 * SIDE**3)
+    return Way(f"matrix product {side} x {side}", multiply, num_products * 2 * side**3)
 
 
 def shares_by_kind(run: Callable[[], object], device: torch.device) -> dict[str, float]:
