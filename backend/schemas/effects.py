@@ -68,3 +68,5 @@ def _of_pretraining(policy: PolicyConfig) -> Iterator[str]:
         yield "policy.device has no effect: pretraining works on the CPU."
     if policy.precision is not Precision.FLOAT32:
         yield "policy.precision has no effect: pretraining works in float32."
+    if policy.is_compiled:
+        yield "policy.is_compiled has no effect: pretraining compiles nothing."

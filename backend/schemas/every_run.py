@@ -39,6 +39,11 @@ class PolicyConfig(Section):
         title="Precision",
         description="bfloat16 multiplies in half the bits; weights, gradients and log-probs stay float32.",
     )
+    is_compiled: bool = Field(
+        False,
+        title="Compiled layers",
+        description="torch.compile fuses each layer: for a large model on a GPU, after a minute of compiling.",
+    )
 
 
 class BaseRunConfig(Section):

@@ -114,11 +114,18 @@ def main() -> int:
     print(f"largest difference of a log-probability between the two ways, float32: {difference:.1e}")
     met = [verdict("the same distribution", difference < 1e-3)]
     policy.showo.autocast_dtype = torch.bfloat16
+    step = Setting(middle, GROUP_SIZE, NUM_STEP_UNMASKINGS)
     setting = of_rollout.Setting(middle, GROUP_SIZE, NUM_UNMASKING_STEPS, NUM_ROUNDS)
     met += [compare_rollouts(policy, setting, guidance_scale) for guidance_scale in (0.0, GUIDANCE_SCALE)]
-    met.append(compare_steps(policy, Setting(middle, GROUP_SIZE, NUM_STEP_UNMASKINGS)))
-    met.append(of_rollout.share_of_rate(policy, setting))
+    met.append(compare_steps(policy, step))
+    of_rollout.share_of_rate(policy, setting)
     of_rollout.without_each(policy, setting)
+    of_rollout.compiled_worth(policy, setting)
+    print("\n== the same with compiled layers ==")
+    for guidance_scale in (0.0, GUIDANCE_SCALE):
+        compare_rollouts(policy, setting, guidance_scale)
+    compare_steps(policy, step)
+    of_rollout.share_of_rate(policy, setting)
     return 0 if all(met) else 1
 
 

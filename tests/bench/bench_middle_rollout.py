@@ -112,30 +112,19 @@ def without_each(policy: ShowoPolicy, setting: Setting) -> None:
 
     ways = [Way("with all savings", group_rollout(policy, setting, sampling), setting.group_size)]
     ways += [Way(f"without {name}: {what}", without(name), setting.group_size) for name, what in ABLATIONS.items()]
-    if policy.device.type == "cuda":
-        ways.append(Way("with all savings, compiled", compiled_rollout(policy, setting, sampling), setting.group_size))
     seconds = seconds_a_unit(ways, setting.num_rounds)
     print(f"\nEach saving switched off alone, {policy.device}")
     for way, each in zip(ways, seconds, strict=True):
         print(f"  {way.name:<88} {1 / each:>8.2f} images/s  {each / seconds[0]:>5.2f}x the time")
 
 
-def compiled_rollout(policy: ShowoPolicy, setting: Setting, sampling: SamplingConfig) -> Callable[[], object]:
-    """The same with every layer compiled; their shapes vary with the step only at the last layer's rows."""
-    blocks = policy.showo.showo.model.blocks()
-    compiled = [torch.compile(block.forward, dynamic=True) for block in blocks]
-
-    def run() -> None:
-        whole = [block.forward for block in blocks]
-        try:
-            for block, fast in zip(blocks, compiled, strict=True):
-                block.forward = fast  # type: ignore[method-assign]
-            group_rollout(policy, setting, sampling)()
-        finally:
-            for block, slow in zip(blocks, whole, strict=True):
-                block.forward = slow  # type: ignore[method-assign]
-
-    return run
+def compiled_worth(policy: ShowoPolicy, setting: Setting) -> None:
+    """The same rollout with compiled layers, which from here on the policy has."""
+    run = group_rollout(policy, setting, setting.sampling(0.0))
+    before = seconds_a_unit([Way("as they are", run, setting.group_size)], setting.num_rounds)[0]
+    policy.showo.compile_layers()
+    after = seconds_a_unit([Way("compiled", run, setting.group_size)], setting.num_rounds)[0]
+    print(f"\nCompiled layers, {policy.device}: {1 / before:.2f} -> {1 / after:.2f} images/s, {before / after:.2f}x")
 
 
 def measure(setting: Setting, device: torch.device) -> bool:
@@ -149,6 +138,8 @@ def measure(setting: Setting, device: torch.device) -> bool:
     met += [compare(policy, setting, guidance_scale) for guidance_scale in (0.0, GUIDANCE_SCALE)]
     met.append(share_of_rate(policy, setting))
     without_each(policy, setting)
+    if device.type == "cuda":
+        compiled_worth(policy, setting)
     return all(met)
 
 

@@ -105,12 +105,19 @@ def load_start(config: PolicyConfig, folder: RunFolder) -> ShowoPolicy:
 
 def _load(path: Path, config: PolicyConfig) -> ShowoPolicy:
     """A policy in the published format, or one that an adapter makes of its base; in the wanted precision."""
+    if config.is_compiled and device_of(config).type != "cuda":
+        raise ValueError(
+            "policy.is_compiled is on, but the run works on the CPU, where compiling costs minutes and saves none: "
+            "switch it off, or take policy.device cuda"
+        )
     if is_adapter(path):
         policy = load_policy(base_of(path), device_of(config))
         merge_adapter(policy.showo, path)
     else:
         policy = load_policy(path, device_of(config))
     policy.showo.autocast_dtype = torch.bfloat16 if config.precision is Precision.BFLOAT16 else None
+    if config.is_compiled:
+        policy.showo.compile_layers()
     return policy
 
 

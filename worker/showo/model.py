@@ -78,6 +78,7 @@ class Showo(nn.Module):
         """what `prefix` and `image_logits` multiply in, up to the head; None for the weights' own"""
         self.is_checkpointed = False
         """whether a backward pass computes each layer's inside again instead of keeping it"""
+        self._of_tokens: Callable[..., Tensor] | None = None
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw fresh weights as Phi does: normal matrices, zero biases, unit norms."""
@@ -86,6 +87,18 @@ class Showo(nn.Module):
                 nn.init.normal_(module.weight, std=self.config.initializer_range, generator=generator)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
+
+    def compile_layers(self, backend: str = "inductor") -> None:
+        """Fuse every layer's norms, casts and sums by torch.compile; the first call of each kind takes seconds more.
+
+        Sums are taken in another order, so outputs differ in their last bits from those of the layers as they are.
+        """
+        # All layers share their code: one variant for text, picture, rows, gradients, adapter on and off each.
+        torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+        for layer in self.showo.model.blocks():
+            layer.compile(dynamic=True, backend=backend)
+        first = self.showo.model.blocks()[0]
+        self._of_tokens = torch.compile(first.of_tokens, dynamic=True, backend=backend)
 
     def prefix(self, text: TextBatch) -> Prefix:
         """Run the text alone, once: it never sees the image. See `Prefix` for the shapes."""
@@ -137,7 +150,9 @@ class Showo(nn.Module):
             for depth, (layer, *earlier) in enumerate(body):
                 # Looking a token up costs less than computing it as soon as the batch repeats most tokens.
                 if depth == 0 and tokens.numel() > 2 * len(vectors):
-                    hidden = self._kept(layer.of_tokens, vectors, tokens, rotary, attend, tuple(earlier))
+                    hidden = self._kept(
+                        self._of_tokens or layer.of_tokens, vectors, tokens, rotary, attend, tuple(earlier)
+                    )
                 else:
                     hidden = self._kept(layer, hidden, rotary, attend, tuple(earlier))[0]
             layer, *earlier = last

@@ -26,6 +26,12 @@ def rotary_angles(positions: Tensor, config: ShowoConfig) -> tuple[Tensor, Tenso
     return F.pad(torch.cat([cos, cos], dim=-1), (0, still), value=1.0), torch.cat([-sin, sin], dim=-1)
 
 
+def as_multiplied(inputs: Tensor) -> Tensor:
+    """Return what matrix products and attention will read: under autocast cast once here, not by each that reads it."""
+    device = inputs.device.type
+    return inputs.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else inputs
+
+
 def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
     """Turn the first rotary dims of (B, L, heads, head_dim) by the angles of their positions."""
     cos, signed_sin = (part.to(heads.dtype) for part in rotary)
@@ -57,11 +63,11 @@ class PhiAttention(nn.Module):
 
     def queries(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """Return (B, L, heads, head_dim) queries of (B, L, hidden)."""
-        return rotate(self.q_layernorm(self.heads(self.q_proj(hidden))), rotary)
+        return as_multiplied(rotate(self.q_layernorm(self.heads(self.q_proj(hidden))), rotary))
 
     def keys_and_values(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return (B, L, heads, head_dim) keys and values of (B, L, hidden)."""
-        keys = rotate(self.k_layernorm(self.heads(self.k_proj(hidden))), rotary)
+        keys = as_multiplied(rotate(self.k_layernorm(self.heads(self.k_proj(hidden))), rotary))
         return keys, self.heads(self.v_proj(hidden))
 
     def unrotated(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,7 +102,7 @@ class PhiLayer(nn.Module):
 
     def keys_and_values(self, hidden: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return what later parts need of this layer's (B, L, hidden) input, without computing its output."""
-        return self.self_attn.keys_and_values(self.input_layernorm(hidden), rotary)
+        return self.self_attn.keys_and_values(as_multiplied(self.input_layernorm(hidden)), rotary)
 
     def forward(
         self,
@@ -110,7 +116,7 @@ class PhiLayer(nn.Module):
 
         With `rows`, (R,) flat indices into B * L, only these rows of the output are computed: (R, hidden).
         """
-        normed = self.input_layernorm(hidden)
+        normed = as_multiplied(self.input_layernorm(hidden))
         queries = self.self_attn.queries(normed, rotary)
         keys, values = self.self_attn.keys_and_values(normed, rotary)
         attended = _attend_after(attend, queries, keys, values, earlier)
@@ -131,11 +137,12 @@ class PhiLayer(nn.Module):
         The block is parallel, so all but the attention itself is a function of the token: it is computed once for each
         of the (V, hidden) vectors and looked up for the (B, L) int64 tokens in [0, V).
         """
-        normed = self.input_layernorm(vectors)
+        normed = as_multiplied(self.input_layernorm(vectors))
         by_token = [*self.self_attn.unrotated(normed), vectors + self.mlp(normed)]
         *projected, residual = F.embedding(tokens, torch.cat(by_token, dim=1)).chunk(4, dim=-1)
         queries, keys, values = (self.self_attn.heads(part) for part in projected)
-        attended = _attend_after(attend, rotate(queries, rotary), rotate(keys, rotary), values, earlier)
+        queries, keys = (as_multiplied(rotate(part, rotary)) for part in (queries, keys))
+        attended = _attend_after(attend, queries, keys, as_multiplied(values), earlier)
         return residual + self.self_attn.dense(attended)
 
 
