@@ -1,6 +1,6 @@
 // The studio's REST API and its event streams, as the pages use them.
 
-class ApiError extends Error {
+export class ApiError extends Error {
   constructor(problem) {
     super(problem.detail ?? problem.title ?? "The studio gave no reason.");
     this.title = problem.title;
@@ -15,14 +15,17 @@ const ROOT = "/api/v1";
 /** The statuses that never change again. */
 export const TERMINAL = ["succeeded", "failed", "cancelled"];
 
-async function call(method, path, body) {
-  let response;
+/** One request: `{ data, etag }`. `headers` go beside the body's type; `options` are fetch's own, a time limit say. */
+export async function request(method, path, body, headers = {}, options = {}) {
+  let response, text;
   try {
     response = await fetch(ROOT + path, {
+      ...options,
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+    text = await response.text();
   } catch {
     throw new ApiError({
       title: "The studio does not answer",
@@ -30,7 +33,6 @@ async function call(method, path, body) {
       status: 0,
     });
   }
-  const text = await response.text();
   if (!response.ok) {
     let problem = { title: `Error ${response.status}`, detail: text.slice(0, 300), status: response.status };
     try {
@@ -40,12 +42,17 @@ async function call(method, path, body) {
     }
     throw new ApiError(problem);
   }
-  return text === "" ? null : (response.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;
+  const isJSON = (response.headers.get("content-type") ?? "").includes("json");
+  return { data: text === "" ? null : isJSON ? JSON.parse(text) : text, etag: response.headers.get("etag") };
 }
+
+const call = async (method, path, body) => (await request(method, path, body)).data;
 
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body ?? {});
 export const verb = (run, name) => call("POST", `/runs/${run}/${name}`);
+/** Changes what can be edited, as it was when `etag` was read. */
+export const patch = (path, body, etag) => request("PATCH", path, body, etag ? { "If-Match": etag } : {});
 
 /** All items of a paged list. */
 export async function getAll(path, parameters = {}) {
