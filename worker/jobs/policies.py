@@ -89,7 +89,7 @@ def prepare_torch(config: PolicyConfig) -> None:
         torch.cuda.set_device(device)
     # Not `use_deterministic_algorithms`: it does the same, and imports the compiler for seconds.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
-    # It would also fill what is about to be written: on a GPU a third of all kernels. Nothing of ours reads such memory.
+    # It would also fill what is about to be written, on a GPU a third of all kernels; nothing of ours reads it before.
     torch.utils.deterministic.fill_uninitialized_memory = False
 
 
