@@ -1,0 +1,1 @@
+"""What votes say: pure functions on arrays, which know numpy and neither tables nor requests."""
