@@ -105,11 +105,11 @@ def _rollout(plan: Plan) -> dict[str, int]:
     batch, sizes = plan.batch, plan.sizes
     logits = batch.num_pictures * sizes.num_image_tokens * sizes.codebook_size * FLOAT
     sequences = batch.num_pictures * batch.num_passes
-    layer = sequences * _rows(plan) * (7 * sizes.hidden_size + 2 * sizes.intermediate_size) * FLOAT
+    layer = sequences * _rows(plan) * (7 * sizes.hidden_size + 2 * sizes.intermediate_size) * _activation_bytes(plan)
     texts = _text_keys(plan, sequences)
     instants = [
         {"logits": FIRST_STEP_COPIES * logits, "activations": texts},
-        {"logits": HELD_COPIES * logits, "activations": layer + texts + _half_weights(plan)},
+        {"logits": HELD_COPIES * logits, "activations": int(layer) + texts + _half_weights(plan)},
     ]
     largest = max(instants if batch.num_steps > 1 else instants[:1], key=lambda parts: sum(parts.values()))
     return largest | {"rollout buffers": _buffers(plan)}
@@ -194,9 +194,9 @@ def _activation_bytes(plan: Plan) -> float:
 
 
 def _half_weights(plan: Plan) -> int:
-    """Autocast's copies of the layers' matrices, held for the whole forward and backward pass."""
+    """Autocast's copies of the layers' matrices, held for a whole pass; of frozen ones (LoRA) it keeps none."""
     sizes = plan.sizes
-    return sizes.num_layers * sizes.num_layer_parameters * HALF if plan.is_half else 0
+    return sizes.num_layers * sizes.num_layer_parameters * HALF if plan.is_half and not plan.num_adapter else 0
 
 
 def _rows(plan: Plan) -> int:
@@ -206,7 +206,7 @@ def _rows(plan: Plan) -> int:
 def _text_keys(plan: Plan, num_sequences: int) -> int:
     """The texts' keys and values, laid out for every sequence."""
     width = plan.batch.num_text_tokens * plan.sizes.hidden_size
-    return 2 * plan.sizes.num_layers * num_sequences * width * FLOAT
+    return 2 * plan.sizes.num_layers * num_sequences * width * (HALF if plan.is_half else FLOAT)
 
 
 def _shown(plan: Plan) -> int:

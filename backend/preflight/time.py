@@ -16,6 +16,9 @@ MOVED_HIDDEN, MOVED_MLP = 30, 4
 DRAW_PASSES, LOSS_PASSES = 14, 16
 # A backward pass takes both gradients of every product; without the weights' (LoRA) only the one of its input.
 BACKWARD, BACKWARD_OF_INPUTS = 2.0, 1.0
+# A GPU waits for the host where its kernels are short. Kernels a layer, counted on an H200: forward, and backward with
+# the sums into the gradients; with LoRA's factors half as many again; and the host's seconds for each.
+FORWARD_KERNELS, BACKWARD_KERNELS, LORA_KERNELS, LAUNCH_SECONDS = 45, 100, 1.55, 25e-6
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def _rollout(plan: Plan, device: PreflightDevice) -> float:
     rows = sequences * (sizes.num_image_tokens + 2)
     drawn = batch.num_pictures * sum(counts)
     moved = rows * _moved_a_row(plan) + drawn * sizes.codebook_size * DRAW_PASSES * FLOAT
-    return operations / device.operations_per_second + moved / device.bytes_per_second
+    busy = operations / device.operations_per_second + moved / device.bytes_per_second
+    return max(busy, (1 + batch.num_steps) * _launched(plan, device, FORWARD_KERNELS))
 
 
 def _update(plan: Plan, device: PreflightDevice) -> float:
@@ -70,9 +74,19 @@ def _update(plan: Plan, device: PreflightDevice) -> float:
     # Each micro-batch adds to all gradients once.
     moved += 3 * plan.num_trained * FLOAT
     a_part = forward * times / device.operations_per_second + moved / device.bytes_per_second
+    kernels = FORWARD_KERNELS * (2 if plan.is_checkpointed else 1) + BACKWARD_KERNELS
+    # The texts go through all layers apart.
+    a_part = max(a_part, 2 * _launched(plan, device, kernels))
     # AdamW reads and writes weight, gradient and two moments; the average one more.
     applied = (10 if plan.has_average else 7) * plan.num_trained * FLOAT / device.bytes_per_second
     return update.num_epochs * (update.num_micro_batches * a_part + applied)
+
+
+def _launched(plan: Plan, device: PreflightDevice, kernels_a_layer: int) -> float:
+    """Seconds in which the host sends one pass's kernels to a GPU, whatever their size; a CPU has no such bound."""
+    if device.kind != "cuda":
+        return 0.0
+    return plan.sizes.num_layers * kernels_a_layer * (LORA_KERNELS if plan.num_adapter else 1.0) * LAUNCH_SECONDS
 
 
 def _moved_a_row(plan: Plan) -> int:
