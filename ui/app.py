@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ui.pages.rating import rating_page
 from ui.theme import css_variables
 
 STATIC = Path(__file__).parent / "components" / "static"
@@ -108,6 +109,7 @@ def mount_pages(app: FastAPI) -> FastAPI:
     def theme_css() -> Response:
         return Response(css_variables(), media_type="text/css", headers={"Cache-Control": "no-cache"})
 
+    app.add_api_route("/rate", rating_page, include_in_schema=False)
     app.router.lifespan_context = lifespan  # type: ignore[assignment]
     app.mount("/studio", StaticFiles(directory=STATIC), name="studio")
     app.mount("/", pages, name="pages")
