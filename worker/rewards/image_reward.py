@@ -41,10 +41,10 @@ class ImageRewardNetwork(nn.Module):
         self.mlp = ScoreHead(sizes.text_width)
 
     def forward(self, pictures: Tensor, ids: Tensor, is_attended: Tensor) -> Tensor:
-        """(B, 3, S, S) normalised, (B, L) ids and (B, L) bool -> (B,) float32 published scores."""
+        """(B, 3, S, S) normalised, (B, L) ids and (B, L) bool -> (B,) float32 published scores; the head is float32."""
         seen = self.blip["visual_encoder"](pictures)
         read = self.blip["text_encoder"](ids, is_attended, seen)
-        return (self.mlp(read[:, 0])[:, 0].float() - MEAN) / STD
+        return (self.mlp(read[:, 0].float())[:, 0] - MEAN) / STD
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class ImageReward:
     def __call__(self, pictures: Tensor, prompts: Sequence[str]) -> Tensor:
         """Return (B,) float32 for (B, 3, H, W) pictures in [0, 1] and B prompts."""
         self.network.to(pictures.device)
-        dtype = next(self.network.parameters()).dtype
+        dtype = next(self.network.blip.parameters()).dtype
         encoded = self.tokenizer.encode_batch(list(prompts))
         ids = torch.tensor([each.ids for each in encoded], device=pictures.device)
         is_attended = torch.tensor([each.attention_mask for each in encoded], device=pictures.device).bool()

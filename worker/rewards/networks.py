@@ -31,7 +31,7 @@ def load_network(name: RewardName, source: str, dtype: torch.dtype) -> Callable[
     """
     network = LOADERS[name](source)
     if isinstance(network, ImageReward):
-        network.network.to(dtype)
+        network.network.blip.to(dtype)
     else:
         network.clip.model.to(dtype)
     return network

@@ -20,6 +20,8 @@ from tests.worker.rewards.conftest import TINY_BLIP, pictures_of
 from tests.worker.rewards.published_blip import published_scores
 from worker.rewards.build import build_reward
 from worker.rewards.clip_score import HPS_ARCHITECTURE, load_clip_score
+from worker.rewards.image_reward import ImageReward
+from worker.rewards.networks import load_network
 
 PROMPTS = ["a red fox", "two cats on a mat", "a red fox", "the sea", "an old book", "a tall tree"]
 NETWORKS = {
@@ -129,6 +131,13 @@ def test_half_precision_keeps_the_scores(name: str, request: pytest.FixtureReque
     half = scores_of(name, folder, pictures, PROMPTS, precision="bfloat16")
     assert half.dtype == torch.float32
     assert 0 < (half - exact).abs().max() < 0.25 * float(exact.max() - exact.min()) + 0.02 * float(exact.abs().max())
+
+
+def test_the_head_of_image_reward_stays_float32_in_half_precision(image_reward_folder: Path) -> None:
+    network = load_network(RewardName.IMAGE_REWARD, str(image_reward_folder), torch.bfloat16)
+    assert isinstance(network, ImageReward)
+    assert {each.dtype for each in network.network.mlp.parameters()} == {torch.float32}
+    assert {each.dtype for each in network.network.blip.parameters()} == {torch.bfloat16}
 
 
 def renamed(folder: Path, target: Path, file: str, old: str, new: str) -> None:
