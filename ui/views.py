@@ -13,6 +13,7 @@ from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import PretrainConfig, TrainConfig
 from backend.schemas.objective import Objective
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.run import Run
 from ui.forms import spaced
 
@@ -33,6 +34,9 @@ def arithmetic(config: BaseModel) -> list[tuple[str, str]]:
         case EvaluateConfig():
             line = _product("Pictures", config.num_prompts, "captions", config.samples_per_prompt, "seeds")
             return [line, ("Policies", "2, on the same captions and seeds" if config.base else "1")]
+        case RewardModelConfig():
+            tuning = config.tuning
+            return [_product("Pairs", config.num_steps, "steps", tuning.batch_size, "a batch, each with two pictures")]
         case PretrainConfig(clip=clip) if clip is not None:
             return [_product("Captions", clip.num_steps, "steps", clip.batch_size, "a batch, each with two pictures")]
         case PretrainConfig():

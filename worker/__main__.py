@@ -13,9 +13,8 @@ from pathlib import Path
 import yaml
 
 from backend.artifacts import FolderBusyError, RunFolder
-from backend.schemas.config import PretrainConfig, TrainConfig, run_config_adapter
+from backend.schemas.config import AnyRunConfig, TrainConfig, run_config_adapter
 from backend.schemas.event import Body, StatusChanged
-from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.run import RequestFlags
 from worker.jobs import run_job
 from worker.jobs.joining import follow_first, joined_processes
@@ -55,7 +54,7 @@ def main() -> int:
 
 
 def take_part(
-    config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
+    config: AnyRunConfig,
     folder: RunFolder,
     show: Callable[[Body], None],
 ) -> int:
@@ -72,7 +71,7 @@ def take_part(
     return 0
 
 
-def read_recipe(path: Path) -> TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig:
+def read_recipe(path: Path) -> AnyRunConfig:
     """The configuration of a recipe's file.
 
     Raises:
@@ -85,7 +84,7 @@ def read_recipe(path: Path) -> TrainConfig | PretrainConfig | SampleConfig | Eva
     return run_config_adapter.validate_python(content)
 
 
-def keep_config(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, folder: RunFolder) -> None:
+def keep_config(config: AnyRunConfig, folder: RunFolder) -> None:
     """Writes the configuration into a new folder, and refuses to go on in a folder of another run.
 
     Raises:
@@ -101,7 +100,7 @@ def keep_config(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateCo
 
 
 def perform(
-    config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
+    config: AnyRunConfig,
     folder: RunFolder,
     show: Callable[[Body], None],
     processes: Processes = ALONE,

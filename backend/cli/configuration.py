@@ -14,11 +14,11 @@ from pydantic_core import ErrorDetails
 from backend.client import StudioClient
 from backend.errors import MalformedError, NotFoundError
 from backend.schemas.base import FieldProblem
-from backend.schemas.config import PretrainConfig, TrainConfig, run_config_adapter
-from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.config import AnyRunConfig, run_config_adapter
+from backend.schemas.every_run import RunKind
 from backend.schemas.refusal import refusal
 
-AnyConfig = TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig
+KINDS = tuple(kind.value for kind in RunKind)
 
 
 def read_source(client: StudioClient, source: str) -> tuple[dict[str, Any], str | None]:
@@ -32,7 +32,7 @@ def read_source(client: StudioClient, source: str) -> tuple[dict[str, Any], str 
     return recipes[source].config.model_dump(mode="json"), source
 
 
-def checked(values: dict[str, Any], changes: Sequence[str] = ()) -> AnyConfig:
+def checked(values: dict[str, Any], changes: Sequence[str] = ()) -> AnyRunConfig:
     """The configuration with `--set` changes applied; MalformedError names each field that is wrong."""
     config = _validated(values)
     if not changes:
@@ -44,7 +44,7 @@ def checked(values: dict[str, Any], changes: Sequence[str] = ()) -> AnyConfig:
     return _validated(whole)
 
 
-def _validated(values: dict[str, Any]) -> AnyConfig:
+def _validated(values: dict[str, Any]) -> AnyRunConfig:
     try:
         return run_config_adapter.validate_python(values)
     except ValidationError as error:
@@ -104,7 +104,7 @@ def _index(place: list[Any], part: str, name: str) -> int:
 
 def _problem(entry: ErrorDetails) -> FieldProblem:
     # Pydantic puts the discriminator's value first; a person knows the field without it.
-    parts = [str(part) for part in entry["loc"] if str(part) not in ("train", "pretrain", "sample", "evaluate")]
+    parts = [str(part) for part in entry["loc"] if str(part) not in KINDS]
     return FieldProblem(pointer=".".join(parts) or "kind", message=refusal(entry))
 
 

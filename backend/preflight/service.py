@@ -16,6 +16,7 @@ from backend.preflight.devices import (
 )
 from backend.preflight.memory import Memory, memory_of
 from backend.preflight.plan import Plan, plan_of
+from backend.preflight.reward_model import preflight_reward_model
 from backend.preflight.sizes import PUBLISHED, PolicySizes, read_sizes
 from backend.preflight.time import seconds_of
 from backend.runs.policies import policy_folder
@@ -31,6 +32,7 @@ from backend.schemas.preflight import (
     PreflightDevice,
     PreflightRequest,
 )
+from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.run import Worker
 from backend.schemas.scaling import Precision
 
@@ -68,15 +70,15 @@ def preflight(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Pat
 
     Raises:
         MalformedError: the kind is pretrain, or no device can be told.
-        NotFoundError: the policy's sizes cannot be read.
+        NotFoundError: the sizes of the policy, or of a reward model's base, cannot be read.
     """
     config = wanted.config
     if isinstance(config, PretrainConfig):
-        raise MalformedError(
-            "preflight knows train, sample and evaluate runs: a pretrain run makes its own small model"
-        )
-    sizes = sizes_of(config.policy, runs_dir)
+        raise MalformedError("preflight knows all kinds but one: a pretrain run makes its own small model")
     device = choose_device(wanted, workers, runs_dir)
+    if isinstance(config, RewardModelConfig):
+        return preflight_reward_model(config, device, runs_dir)
+    sizes = sizes_of(config.policy, runs_dir)
 
     def memory(changed: Estimated) -> Memory:
         return memory_of(plan_of(changed, sizes), device.kind, reward_bytes_of(changed))
@@ -196,7 +198,7 @@ def _notes(
         "Rewards, probes, pictures and checkpoints come on top."
     ]
     if device.kind == "cuda" and plan.sizes.hidden_size < SMALLEST_GPU_WIDTH:
-        notes.append("So small a model waits for its kernels to be launched, which the time does not count.")
+        notes.append("So small a model waits for its kernels to be launched: the time is mostly that.")
     if plan.num_processes > 1:
         notes.append(
             f"Figures are of each of {plan.num_processes} processes; their exchange of gradients is not in them."

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from backend.runs.needs import unmet_needs
 from backend.runs.vocabulary import unread_words
-from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
+from backend.schemas.config import AnyRunConfig, PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.effects import samplings_of, settings_without_effect
 from backend.schemas.objective_effects import risks_of_objective
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
@@ -19,10 +20,11 @@ from backend.schemas.run import RunPreview
 NUM_SHIPPED_TOKENS = 64
 
 
-def preview(config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, runs_dir: Path) -> RunPreview:
+def preview(config: AnyRunConfig, runs_dir: Path) -> RunPreview:
     """The configuration with all its defaults, as YAML, and its warnings."""
     unread = unread_words(config, runs_dir)
-    warnings = (*warnings_of(config), *([] if unread is None else [" ".join(unread)]))
+    unmet = [f"{problem.message}; the run would be refused" for problem in unmet_needs(config, runs_dir)]
+    warnings = (*unmet, *warnings_of(config), *([] if unread is None else [" ".join(unread)]))
     return RunPreview(config=config, yaml=to_yaml(config), warnings=warnings)
 
 

@@ -15,6 +15,7 @@ from backend.errors import MalformedError, OutdatedError
 from backend.models import RunRow
 from backend.recipes.loading import changed_settings, load_recipes
 from backend.runs import repository
+from backend.runs.needs import refuse_unmet
 from backend.runs.vocabulary import unread_words
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import RunConfig
@@ -27,6 +28,7 @@ def create_run(session: Session, runs_dir: Path, wanted: RunCreate) -> Run:
     if wanted.parent_run_id is not None:
         repository.get_run(session, run_id=wanted.parent_run_id)
     _refuse_foreign_recipe(wanted)
+    refuse_unmet(wanted.config, runs_dir)
     row = repository.create_run(
         session,
         config=wanted.config,

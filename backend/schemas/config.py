@@ -18,28 +18,13 @@ from backend.schemas.algorithm import (
     StepSelection,
 )
 from backend.schemas.base import Section, unit
-from backend.schemas.every_run import BaseRunConfig, RunKind
+from backend.schemas.every_run import BaseRunConfig, CheckpointConfig, RunKind
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.pretraining import ClipStageConfig, TokenizerStageConfig, TransformerStageConfig
 from backend.schemas.prompts import TASK_NAMES, PromptConfig
 from backend.schemas.reward import RewardConfig, RewardName, RewardNormalisation
+from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.scaling import LoRAConfig, ScalingConfig
-
-
-class CheckpointConfig(Section):
-    """When a run saves all that resuming needs, and how much of it is kept."""
-
-    every_num_steps: int = Field(
-        10,
-        ge=1,
-        le=100_000,
-        title="Checkpoint every",
-        description="Steps between checkpoints.",
-        json_schema_extra=unit("steps"),
-    )
-    num_kept: int = Field(
-        3, ge=1, le=1000, title="Checkpoints kept", description="Older ones are deleted; the last stays."
-    )
 
 
 class ProbeConfig(Section):
@@ -151,5 +136,6 @@ class PretrainConfig(BaseRunConfig):
         return self
 
 
-RunConfig = Annotated[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig, Field(discriminator="kind")]
-run_config_adapter: TypeAdapter[TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig] = TypeAdapter(RunConfig)
+AnyRunConfig = TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig | RewardModelConfig
+RunConfig = Annotated[AnyRunConfig, Field(discriminator="kind")]
+run_config_adapter: TypeAdapter[AnyRunConfig] = TypeAdapter(RunConfig)

@@ -9,6 +9,7 @@ from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.every_run import PolicyConfig
 from backend.schemas.objective_effects import of_objective
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
 
@@ -25,6 +26,8 @@ def settings_without_effect(config: RunConfig) -> Iterator[str]:
         yield "num_prompts has no effect beside prompts.texts: all of the own prompts are used."
     if isinstance(config, PretrainConfig) and config.clip is None:
         yield from _of_pretraining(config.policy)
+    if isinstance(config, RewardModelConfig):
+        yield from _of_reward_model(config)
     for name, sampling in samplings_of(config).items():
         yield from _of_sampling(name, sampling)
 
@@ -59,6 +62,15 @@ def _of_scaling(lora: LoRAConfig, scaling: ScalingConfig) -> Iterator[str]:
 def _of_sampling(name: str, sampling: SamplingConfig) -> Iterator[str]:
     if sampling.num_unmasking_steps == 1 and sampling.temperature > 0:
         yield f"{name}.temperature has no effect: a single unmasking step keeps every draw."
+
+
+def _of_reward_model(config: RewardModelConfig) -> Iterator[str]:
+    if config.policy.source != PolicyConfig().source:
+        yield "policy.source has no effect: a reward model starts from the CLIP in base, and no policy is loaded."
+    if config.policy.is_compiled:
+        yield "policy.is_compiled has no effect: a reward model is not compiled."
+    if config.tuning.num_warmup_steps >= config.num_steps > 1:
+        yield "tuning.num_warmup_steps is as long as the run, so the peak learning rate is hardly reached."
 
 
 def _of_pretraining(policy: PolicyConfig) -> Iterator[str]:

@@ -107,6 +107,7 @@ AlarmCode = Literal[
     "saturated_ratio",
     "setting_without_effect",
     "unread_words",
+    "unproven_reward",
 ]
 
 

@@ -1,4 +1,4 @@
-"""What every run's configuration has: its kind, its seed, its policy."""
+"""What every run's configuration has: its kind, its seed, its policy; and when it saves, where it trains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from backend.schemas.base import Section
+from backend.schemas.base import Section, unit
 from backend.schemas.scaling import Precision
 
 
@@ -18,6 +18,7 @@ class RunKind(StrEnum):
     TRAIN = "train"
     SAMPLE = "sample"
     EVALUATE = "evaluate"
+    REWARD_MODEL = "reward_model"
 
 
 class PolicyConfig(Section):
@@ -52,3 +53,19 @@ class BaseRunConfig(Section):
     name: str = Field("", max_length=120, title="Name", description="Shown in lists; empty = made from the recipe.")
     seed: int = Field(7, ge=0, le=2**31 - 1, title="Seed", description="The only source of chance.")
     policy: PolicyConfig = Field(default_factory=PolicyConfig, title="Model")
+
+
+class CheckpointConfig(Section):
+    """When a run saves all that resuming needs, and how much of it is kept."""
+
+    every_num_steps: int = Field(
+        10,
+        ge=1,
+        le=100_000,
+        title="Checkpoint every",
+        description="Steps between checkpoints.",
+        json_schema_extra=unit("steps"),
+    )
+    num_kept: int = Field(
+        3, ge=1, le=1000, title="Checkpoints kept", description="Older ones are deleted; the last stays."
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.every_run import PolicyConfig
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.scaling import Precision
 
 
@@ -30,6 +31,10 @@ def _of_kind(config: RunConfig) -> Iterator[str]:
         for name, stage in (("tokenizer", config.tokenizer), ("transformer", config.transformer)):
             yield f"lower {name}.batch_size from {stage.batch_size} to {max(1, stage.batch_size // 2)}"
         return
+    if isinstance(config, RewardModelConfig):
+        parts, size = config.tuning.num_micro_batches, config.tuning.batch_size
+        if parts < size:
+            yield f"raise tuning.num_micro_batches from {parts} to {min(2 * parts, size)}"
     if not isinstance(config, TrainConfig):
         yield from _of_precision(config.policy)
     if isinstance(config, SampleConfig) and config.samples_per_prompt > 1:

@@ -23,6 +23,7 @@ class RewardName(StrEnum):
     HPS = "hps"  # HPSv2.1: people's preferences, cosine in a tuned CLIP.
     AESTHETIC = "aesthetic"  # LAION's aesthetic predictor, about 1 to 10; sees no prompt.
     IMAGE_REWARD = "image_reward"  # ImageReward: people's rankings, about -2 to 2.
+    LEARNED = "learned"  # A reward model of this studio, tuned on people's votes; its source is run:<id>.
     REMOTE = "remote"  # What a server answers: for rewards that need an environment of their own.
 
 
@@ -44,7 +45,14 @@ class RewardPrecision(StrEnum):
 
 # The others are the verifier, which has no weights, and a file's size.
 WEIGHTED_NETWORKS = frozenset(
-    {RewardName.CLIP, RewardName.PICKSCORE, RewardName.HPS, RewardName.AESTHETIC, RewardName.IMAGE_REWARD}
+    {
+        RewardName.CLIP,
+        RewardName.PICKSCORE,
+        RewardName.HPS,
+        RewardName.AESTHETIC,
+        RewardName.IMAGE_REWARD,
+        RewardName.LEARNED,
+    }
 )
 SHIPPED = "shipped"
 
@@ -59,7 +67,7 @@ class RewardConfig(Section):
         max_length=1000,
         title="Source",
         description="Weights: a folder, a hub name in this machine's cache, or architecture:file; shipped = the tiny "
-        "CLIP. For remote, the server's URL.",
+        "CLIP. For learned, run:<id> of the reward model; for remote, the server's URL.",
     )
     normalisation: RewardNormalisation = Field(
         RewardNormalisation.NONE,
@@ -86,6 +94,10 @@ class RewardConfig(Section):
             raise ValueError(
                 f"rewards: remote needs its server's URL as source, http://host:port, without a password in it; got "
                 f"{self.source!r}"
+            )
+        if self.name is RewardName.LEARNED and not self.source:
+            raise ValueError(
+                "rewards: learned needs a reward model as source: run:<id>, as the page Rewards lists them"
             )
         if self.source == SHIPPED and self.name is not RewardName.CLIP:
             raise ValueError(f"rewards: source is shipped, but no weights of {self.name} are: give a folder")

@@ -148,7 +148,7 @@ def test_the_schema_of_a_configuration_has_what_a_form_needs(api: TestClient) ->
     schema = api.get("/api/v1/config-schema").json()
     field = schema["$defs"]["RolloutConfig"]["properties"]["group_size"]
     assert (field["minimum"], field["maximum"], field["default"], field["title"]) == (2, 1024, 6, "Group size")
-    assert set(schema["discriminator"]["mapping"]) == {"train", "pretrain", "sample", "evaluate"}
+    assert set(schema["discriminator"]["mapping"]) == {"train", "pretrain", "sample", "evaluate", "reward_model"}
 
 
 def test_the_version_says_what_answers(api: TestClient) -> None:

@@ -53,6 +53,8 @@ def test_idle_settings_are_exactly_those_that_the_model_refuses(
     given = {"name": name, "normalisation": normalisation}
     if name is RewardName.REMOTE:
         given |= {"source": "http://host"}
+    if name is RewardName.LEARNED:
+        given |= {"source": "run:1"}
     refused = set()
     for setting, value in OTHER.items():
         if name is RewardName.REMOTE and setting == "source":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
 from ui.components.inputs import form_inputs, hiding
@@ -26,8 +27,15 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "sample": SampleConfig,
     "evaluate": EvaluateConfig,
     "pretrain": PretrainConfig,
+    "reward_model": RewardModelConfig,
 }
-KIND_NAMES = [("Train", "train"), ("Sample", "sample"), ("Evaluate", "evaluate"), ("Pretrain", "pretrain")]
+KIND_NAMES = [
+    ("Train", "train"),
+    ("Sample", "sample"),
+    ("Evaluate", "evaluate"),
+    ("Pretrain", "pretrain"),
+    ("Reward model", "reward_model"),
+]
 DEFAULT_RECIPE = "tiny-shapes"
 READING = wrapped(panel("Configuration", '<p class="u-muted">Reading the recipe …</p>'))
 GO_TO_RUN = "(url) => { if (url) window.location.assign(url); }"

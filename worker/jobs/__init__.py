@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from backend.artifacts import RunFolder
-from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
+from backend.schemas.config import AnyRunConfig, PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.memory_advice import out_of_memory_sentence
-from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.picture_runs import SampleConfig
+from backend.schemas.reward_model import RewardModelConfig
 from worker.jobs.evaluate import evaluate_job
 from worker.jobs.pretrain import pretrain_job
 from worker.jobs.protocol import Job
+from worker.jobs.reward_model import reward_model_job
 from worker.jobs.sample import sample_job
 from worker.jobs.train import follow, train_job
 from worker.maskgrpo.memory import is_out_of_memory
@@ -20,7 +22,7 @@ class OutOfMemoryError(ValueError):
 
 
 def run_job(
-    config: TrainConfig | PretrainConfig | SampleConfig | EvaluateConfig,
+    config: AnyRunConfig,
     folder: RunFolder,
     processes: Processes = ALONE,
 ) -> Job:
@@ -61,4 +63,6 @@ def _job_of(config: RunConfig, folder: RunFolder, processes: Processes) -> Job:
         return pretrain_job(config, folder)
     if isinstance(config, SampleConfig):
         return sample_job(config, folder)
+    if isinstance(config, RewardModelConfig):
+        return reward_model_job(config, folder)
     return evaluate_job(config, folder)

@@ -14,7 +14,8 @@ from backend.schemas.event import (
     StepFinished,
 )
 
-_SHOWN = ("reward", "reward/mean", "loss", "kl", "entropy", "correct", "strict")
+_SHOWN = ("reward", "reward/mean", "loss", "kl", "entropy", "correct", "strict", "accuracy")
+_SCORES = ("overall", "strict", "accuracy", "ceiling", "untuned", "gain")
 
 
 def line_of(body: Body) -> str:
@@ -25,9 +26,7 @@ def line_of(body: Body) -> str:
         case StepFinished():
             line = f"step {body.step:>5} / {body.num_steps}  {body.seconds:6.2f} s  {_figures(body)}"
         case ScoreMeasured():
-            low, high = body.intervals["overall"]
-            values = f"overall {body.values['overall']:.3f} [{low:.3f}, {high:.3f}], strict {body.values['strict']:.3f}"
-            line = f"{body.benchmark}, {body.policy}: {values}"
+            line = f"{body.benchmark}, {body.policy}: {_scores(body)}"
         case CheckpointSaved():
             line = f"checkpoint of step {body.step}: {body.num_bytes / 2**20:.1f} MiB"
         case SamplesMade():
@@ -39,6 +38,16 @@ def line_of(body: Body) -> str:
         case StatusChanged():
             line = f"{body.status.value}: {body.reason}" if body.reason else body.status.value
     return line
+
+
+def _scores(body: ScoreMeasured) -> str:
+    """The benchmark's first figures, with intervals where it has them."""
+    texts = []
+    for name in [name for name in _SCORES if body.values.get(name) is not None]:
+        interval = body.intervals.get(name)
+        ends = "" if interval is None or name == "strict" else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+        texts.append(f"{name} {body.values[name]:.3f}{ends}")
+    return ", ".join(texts)
 
 
 def _figures(body: StepFinished) -> str:

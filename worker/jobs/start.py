@@ -30,9 +30,14 @@ def job_started(
         num_steps=num_steps,
         state_hash=state_hash,
         is_state_equal=is_state_equal,
-        versions={"python": platform.python_version()} | {name: _version_of(name) for name in _PACKAGES},
+        versions=package_versions(),
         device=device_name(device) + ("" if num_processes == 1 else f", {num_processes} processes"),
     )
+
+
+def package_versions() -> dict[str, str]:
+    """Python's and the packages' versions that figures may depend on."""
+    return {"python": platform.python_version()} | {name: _version_of(name) for name in _PACKAGES}
 
 
 def checkpoints_told(

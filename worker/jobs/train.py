@@ -30,6 +30,7 @@ from worker.jobs.probe import Probe, sample_now
 from worker.jobs.prompts import CaptionSource
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import number, training_group
+from worker.jobs.reward_sources import with_folders
 from worker.jobs.start import checkpoints_told, job_started
 from worker.jobs.state_files import split_state, state_hash
 from worker.jobs.tuning import Tuning
@@ -142,7 +143,7 @@ class Training:
         return train(
             self.policy,
             self.tuning.reference,
-            build_reward(self._config.rewards),
+            build_reward(with_folders(self._config.rewards, self._folder)),
             self.state.prompt_source,
             self._config,
             self.state,

@@ -55,7 +55,7 @@ class ClipScore:
             ValueError: the model knows a few words only, and a prompt has others.
         """
         if self.words is not None:
-            _refuse_unknown(prompts, self.words)
+            refuse_unknown(prompts, self.words)
         return self.factor * self.clip.cosines(pictures, prompts)
 
 
@@ -101,11 +101,16 @@ def _file(name: str, published: Published) -> Path:
     return path
 
 
-def _refuse_unknown(prompts: Sequence[str], words: frozenset[str]) -> None:
+def refuse_unknown(prompts: Sequence[str], words: frozenset[str]) -> None:
+    """Refuse prompts with words that a CLIP of a few words never saw.
+
+    Raises:
+        ValueError: with the first such prompt.
+    """
     for prompt in prompts:
         unknown = [word for word in re.findall(r"\w+|[^\w\s]", prompt.lower()) if word not in words and word != "."]
         if unknown:
             raise ValueError(
                 f"the shipped CLIP does not know {unknown} of {prompt!r}: it was trained on the small world's captions "
-                "alone. Set the source of the reward clip to a CLIP of the world at large"
+                "alone. Set the source of the reward clip, or a reward model's base, to a CLIP of the world at large"
             )

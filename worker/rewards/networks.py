@@ -11,8 +11,9 @@ from backend.schemas.reward import RewardName
 from worker.rewards.aesthetic import Aesthetic, load_aesthetic
 from worker.rewards.clip_score import ClipScore, load_clip_score, load_hps, load_pickscore
 from worker.rewards.image_reward import ImageReward, load_image_reward
+from worker.rewards.learned import LearnedReward, load_learned
 
-Network = ClipScore | Aesthetic | ImageReward
+Network = ClipScore | Aesthetic | ImageReward | LearnedReward
 
 LOADERS: dict[RewardName, Callable[[str], Network]] = {
     RewardName.CLIP: load_clip_score,
@@ -20,6 +21,7 @@ LOADERS: dict[RewardName, Callable[[str], Network]] = {
     RewardName.HPS: load_hps,
     RewardName.AESTHETIC: load_aesthetic,
     RewardName.IMAGE_REWARD: load_image_reward,
+    RewardName.LEARNED: load_learned,
 }
 
 

@@ -55,7 +55,9 @@ def request_save(session: Session, *, run_id: UUID) -> RunRow:
     Raises:
         ConflictError: when the run is paused, or of a kind that writes no checkpoints.
     """
-    return _request_of_live(session, run_id, "is_save_requested", "its last checkpoint was written when it paused")
+    kinds = (RunKind.TRAIN, RunKind.PRETRAIN, RunKind.REWARD_MODEL)
+    cure = "its last checkpoint was written when it paused"
+    return _request_of_live(session, run_id, kinds, "is_save_requested", cure)
 
 
 def request_sample(session: Session, *, run_id: UUID) -> RunRow:
@@ -64,15 +66,16 @@ def request_sample(session: Session, *, run_id: UUID) -> RunRow:
     Raises:
         ConflictError: when the run is paused, or of a kind whose policy does not change.
     """
-    return _request_of_live(session, run_id, "is_sample_requested", "resume it first")
+    kinds = (RunKind.TRAIN, RunKind.PRETRAIN)
+    return _request_of_live(session, run_id, kinds, "is_sample_requested", "resume it first")
 
 
-def _request_of_live(session: Session, run_id: UUID, flag: str, cure: str) -> RunRow:
+def _request_of_live(session: Session, run_id: UUID, kinds: tuple[RunKind, ...], flag: str, cure: str) -> RunRow:
     row = lock_run(session, run_id=run_id)
-    if row.kind not in (RunKind.TRAIN, RunKind.PRETRAIN):
+    if row.kind not in kinds:
         raise ConflictError(
             f"run {run_id} is of kind {row.kind}: its policy does not change, so there is no checkpoint to write and "
-            "nothing new to sample; only train and pretrain runs can be asked for that"
+            f"nothing new to sample; only {', '.join(kinds[:-1])} and {kinds[-1]} runs can be asked for that"
         )
     if row.run_status.is_terminal:
         return row

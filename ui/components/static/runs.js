@@ -9,7 +9,7 @@ import { TERMINAL, headlineReward, runName } from "./runs_shared.js";
 const STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
 const PAGE_SIZE = 30,
   REFRESH_MS = 15000;
-const KINDS = ["train", "sample", "evaluate", "pretrain"];
+const KINDS = ["train", "sample", "evaluate", "pretrain", "reward_model"];
 
 export function mount(root) {
   titled("Runs");

@@ -20,7 +20,7 @@ export function origin(run) {
 
 /** The one reward a sparkline shows. */
 export function headlineReward(metrics) {
-  return metrics["reward/mean"] ?? metrics.reward ?? metrics["policy/correct"] ?? metrics.loss ?? null;
+  return metrics["reward/mean"] ?? metrics.reward ?? metrics["policy/correct"] ?? metrics["choosing/accuracy"] ?? metrics.loss ?? null;
 }
 
 export function progress(run) {
@@ -47,12 +47,9 @@ function verbsFor(run) {
   if (run.status === "paused") return [["resume", "Resume", "The run goes on from its checkpoint."], cancel];
   const pause = ["pause", "Pause", "Pause is asked for: the run saves where it is and stops within one step."];
   if (run.kind === "sample" || run.kind === "evaluate") return [pause, cancel];
-  return [
-    pause,
-    ["sample-now", "Sample now", "Pictures follow within one step."],
-    ["save-checkpoint", "Save", "A checkpoint follows within one step."],
-    cancel,
-  ];
+  const save = ["save-checkpoint", "Save", "A checkpoint follows within one step."];
+  if (run.kind === "reward_model") return [pause, save, cancel];
+  return [pause, ["sample-now", "Sample now", "Pictures follow within one step."], save, cancel];
 }
 
 export function verbButtons(run, after) {

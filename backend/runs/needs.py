@@ -1,0 +1,43 @@
+"""What a configuration needs that must be there before its run is queued: pair sets, and reward models that are proven.
+
+Read from files beside the runs' folders, as the job reads them; it knows no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from backend.errors import MalformedError
+from backend.reward_reports import refused_rewards
+from backend.schemas.base import FieldProblem
+from backend.schemas.config import RunConfig, TrainConfig
+from backend.schemas.reward_model import RewardModelConfig
+
+PAIR_SETS = "pair-sets"
+
+
+def refuse_unmet(config: RunConfig, runs_dir: Path) -> None:
+    """Refuses a configuration whose run would end before its first step.
+
+    Raises:
+        MalformedError: with a problem for each need that is not met.
+    """
+    problems = tuple(unmet_needs(config, runs_dir))
+    if problems:
+        raise MalformedError("; ".join(problem.message for problem in problems), problems)
+
+
+def unmet_needs(config: RunConfig, runs_dir: Path) -> Iterator[FieldProblem]:
+    """The needs that are not met, each at its place in a request for a run."""
+    if isinstance(config, TrainConfig):
+        for place, reason in refused_rewards(config.rewards, runs_dir).items():
+            yield FieldProblem(pointer=f"/config/rewards/{place}/source", message=reason)
+    if isinstance(config, RewardModelConfig):
+        source = config.pairs.source
+        if not source:
+            message = "pairs.source is empty: set it to the SHA-256 of a frozen pair set"
+            yield FieldProblem(pointer="/config/pairs/source", message=message)
+        elif not (runs_dir.parent / PAIR_SETS / source).is_dir():
+            message = f"there is no pair set {source}: freeze the votes of a label task, and name what that answers"
+            yield FieldProblem(pointer="/config/pairs/source", message=message)

@@ -1,0 +1,89 @@
+"""What a reward model is told to be worth: hand-computed cases and bounds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from worker.preference_learning.judging import agreements, calibration, ceiling, paired_gain, share
+from worker.preference_learning.likelihood import fit_temperature, pair_losses
+from worker.preference_learning.pairs import Pair, Vote
+from worker.shapes.scoring import wilson_interval
+
+
+def pair(prompt: str, *labels: float) -> Pair:
+    votes = tuple(Vote(f"rater {number}", label) for number, label in enumerate(labels))
+    return Pair(prompt, "0.png", "1.png", sum(labels) / len(labels), 1.0, votes)
+
+
+def test_agreement_leaves_ties_out_and_halves_equal_scores() -> None:
+    found = agreements(np.array([2.0, -1.0, 0.0, 3.0, 1.0]), [0.7, 0.7, 1.0, 0.5, None])
+    np.testing.assert_array_equal(found, [1.0, 0.0, 0.5, np.nan, np.nan])
+
+
+def test_an_interval_is_never_narrower_than_wilsons_nor_than_the_prompts_allow() -> None:
+    all_right = share(np.ones(4), list("abcd"))
+    assert all_right is not None
+    assert all_right.value == 1
+    assert all_right.low == pytest.approx(wilson_interval(4, 4).low)
+    # Two prompts of 50 pairs, one all right and one all wrong: Wilson's knows 100 pairs, but there are two prompts.
+    clustered = share(np.array([1.0] * 50 + [0.0] * 50), ["a"] * 50 + ["b"] * 50)
+    assert clustered is not None
+    assert (clustered.low, clustered.high) == (0.0, 1.0)
+    assert share(np.array([np.nan]), ["a"]) is None
+
+
+def test_the_gain_is_paired() -> None:
+    prompts = [str(number) for number in range(40)]
+    untuned = np.array([0.0, 1.0] * 20)
+    gain = paired_gain(np.ones(40), untuned, prompts)
+    assert gain is not None
+    assert gain.value == 0.5
+    assert 0.3 < gain.low < 0.5 < gain.high < 0.7
+    same = paired_gain(untuned, untuned, prompts)
+    assert same is not None
+    assert (same.low, same.high) == (0, 0)
+
+
+def test_the_ceiling_compares_each_vote_with_the_majority_of_the_others() -> None:
+    # a: votes 1, 1, 0 for the first. Without the first vote the others tie; likewise the second; the third disagrees.
+    # b: all agree. c: one vote, nobody to compare with.
+    people, model = ceiling([pair("a", 1, 1, 0), pair("b", 0, 0, 0), pair("c", 1)], np.array([1.0, 1.0, 1.0]))
+    assert people is not None
+    assert model is not None
+    assert (people.value, people.num_pairs) == (0.75, 4)
+    assert model.value == 0.25
+    assert ceiling([pair("c", 1)], np.array([1.0])) == (None, None)
+
+
+def test_a_calibrated_model_has_no_calibration_error_and_a_boastful_one_has() -> None:
+    # Ten pairs at odds of three to one, of which people take the preferred picture with three quarters.
+    differences = np.full(10, math.log(3))
+    honest = calibration(differences, [0.75] * 10, 1.0)
+    assert honest.expected_error == pytest.approx(0, abs=1e-9)
+    assert honest.log_loss == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    (filled,) = [each for each in honest.bins if each.num_pairs]
+    assert (filled.low, filled.high, filled.num_pairs) == (0.75, 0.8, 10)
+    assert calibration(10 * differences, [0.75] * 10, 1.0).expected_error == pytest.approx(0.25, abs=1e-4)
+    # A preference for the second picture counts as much: the model is asked about the one that it prefers.
+    assert calibration(-differences, [0.25] * 10, 1.0).expected_error == pytest.approx(0, abs=1e-9)
+
+
+def test_the_temperature_makes_scores_the_log_odds_of_the_votes() -> None:
+    differences = np.full(10, 4 * math.log(3))
+    temperature, loss = fit_temperature(differences, np.full(10, 0.75), np.ones(10))
+    assert temperature == pytest.approx(4, rel=0.01)
+    assert loss == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25), abs=1e-4)
+    # Without any relation the best is to be sure of nothing.
+    unrelated, loss = fit_temperature(np.array([3.0, 3.0]), np.array([1.0, 0.0]), np.ones(2))
+    assert unrelated > 100
+    assert loss == pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_the_loss_is_the_cross_entropy_with_soft_labels() -> None:
+    assert pair_losses(np.array([0.0]), np.array([0.3]))[0] == pytest.approx(math.log(2))
+    assert pair_losses(np.array([2.0]), np.array([1.0]))[0] == pytest.approx(math.log(1 + math.exp(-2)))
+    # A tie is likeliest where the scores are equal.
+    assert pair_losses(np.array([0.1]), np.array([0.5]))[0] > math.log(2)
