@@ -67,6 +67,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(root: Path) -> None:
+    """Makes a folder's files and entries durable, and those of all folders in it."""
+    for path in root.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+            continue
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    sync_folder(root)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """A run's files."""

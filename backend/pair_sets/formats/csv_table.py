@@ -1,0 +1,138 @@
+"""Pairs as a CSV table, one line a vote, for spreadsheets and scripts; alone, or in a zip with its pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backend.pair_sets.folder import NewPairSet
+from backend.pair_sets.formats.pictures import PictureShelf, told_zip
+from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, refuse_file
+from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+
+CSV_FILE = "votes.csv"
+PICTURES = "images"
+NEEDED = ("prompt", "image_0", "image_1", "label_0")
+COLUMNS = (
+    *("prompt", "task", "image_0", "image_1", "label_0", "label_1", "choice", "rater", "is_simulated"),
+    *("guideline_version", "created_at", "policy_0", "policy_1", "run_0", "run_1", "seed_0", "seed_1"),
+    *("reward_0", "reward_1", "provenance"),
+)
+
+# A prompt that begins like this would be run as a formula by spreadsheets.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(source: PairSource) -> Iterator[bytes]:
+    """The table alone."""
+    buffer = io.StringIO(newline="")
+    table = csv.DictWriter(buffer, COLUMNS)
+    table.writeheader()
+    for number, pair in enumerate(source.pairs):
+        table.writerows(_lines(pair))
+        if number % 256 == 255:
+            yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def write_with_pictures(source: PairSource) -> Iterator[bytes]:
+    """A zip of the table and the pictures, which `read` takes back."""
+    return told_zip(source, PICTURES, {CSV_FILE: b"".join(write(source))})
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text.encode()
+
+
+def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
+    about = [pair.provenance.get(f"picture_{place}") or {} for place in (0, 1)]
+    shared = {
+        "prompt": _plain(pair.prompt),
+        "task": pair.task or "",
+        "image_0": f"{PICTURES}/{pair.image_0}",
+        "image_1": f"{PICTURES}/{pair.image_1}",
+        "provenance": json.dumps(pair.provenance, sort_keys=True, ensure_ascii=False),
+    }
+    for place, told in enumerate(about):
+        shared |= {
+            f"policy_{place}": _plain(str(told.get("policy", ""))),
+            f"run_{place}": told.get("run_id", ""),
+            f"seed_{place}": told.get("seed", ""),
+            f"reward_{place}": told.get("reward", ""),
+        }
+    for vote in pair.votes or (None,):
+        label = pair.label_0 if vote is None else vote.label_0
+        yield shared | {
+            "label_0": label,
+            "label_1": 1 - label,
+            "choice": (vote and vote.choice) or "",
+            "rater": vote.rater if vote else "",
+            "is_simulated": str(vote.is_simulated).lower() if vote else "",
+            "guideline_version": vote.guideline_version if vote and vote.guideline_version is not None else "",
+            "created_at": (vote and vote.created_at) or "",
+        }
+
+
+def _plain(text: str) -> str:
+    """The text with an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, int]]:
+    """Pairs of a CSV file beside its pictures, or of a folder or zip that holds both.
+
+    Raises:
+        MalformedError: with line (the first after the header is 0), column and cure of what cannot be read.
+    """
+    with PictureShelf.opened(path, name, ".csv") as shelf:
+        try:
+            text = shelf.table().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            refuse_file(name, "", f"it is not UTF-8 ({error.reason}): save it as UTF-8")
+        table = csv.DictReader(io.StringIO(text, newline=""))
+        for column in NEEDED:
+            if column not in (table.fieldnames or ()):
+                refuse_file(name, column, f"it has no column {column}: it needs {', '.join(NEEDED)}")
+        gathering = Gathering(name)
+        for row, line in enumerate(table):
+            _take(gathering, new, shelf, row, line)
+    return gathering.finish(), dict(gathering.left_out)
+
+
+def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, line: dict[str, Any]) -> None:
+    prompt = line["prompt"] or ""
+    if prompt.startswith("'") and prompt[1:].startswith(_FORMULA):
+        prompt = prompt[1:]
+    if not prompt.strip():
+        gathering.refuse(row, "prompt", "the prompt is empty: write what the pictures were to show, or remove the line")
+        return
+    try:
+        label = float(line["label_0"])
+    except (TypeError, ValueError):
+        label = float("nan")
+    problem = label_problem(label, 1 - label)
+    if problem is not None:
+        gathering.refuse(row, "label_0", problem)
+        return
+    names = [shelf.keep(gathering, new, row, column, line[column] or "") for column in ("image_0", "image_1")]
+    if None in names:
+        return
+    rater, version = line.get("rater") or "", line.get("guideline_version") or ""
+    vote = PairVote(
+        rater=rater_hash("csv", rater),
+        label_0=label,
+        is_simulated=(line.get("is_simulated") or "").lower() in ("true", "1", "yes"),
+        choice=line.get("choice") or choice_of(label),
+        created_at=line.get("created_at") or None,
+        guideline_version=int(version) if version.isdigit() else None,
+    )
+    provenance = {"row": row} | ({"told": line["provenance"]} if line.get("provenance") else {})
+    task, votes = line.get("task") or None, (vote,) if rater else ()
+    gathering.add(Pair(prompt, task, str(names[0]), str(names[1]), label, votes, provenance))

@@ -1,0 +1,125 @@
+"""HPDv2's JSON (Wu et al. 2023, arXiv 2306.09341): one entry a prompt: pictures, ranks, and each person's.
+
+A lower rank is better, equal ranks are a tie: its evaluation numbers the best picture 0. The export is a zip of
+`test.json` and the pictures, whose paths are relative to it; `is_simulated` and `provenance` are this program's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from backend.pair_sets.folder import NewPairSet
+from backend.pair_sets.formats.pictures import PictureShelf, told_zip
+from backend.pair_sets.formats.rows import Gathering, choice_of, refuse_file
+from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+
+JSON_FILE = "test.json"
+PICTURES = "images"
+
+
+def write(source: PairSource) -> Iterator[bytes]:
+    """The zip, a picture at a time."""
+    entries = json.dumps([_entry(pair) for pair in source.pairs], ensure_ascii=False, indent=1)
+    return told_zip(source, PICTURES, {JSON_FILE: entries.encode()})
+
+
+def _entry(pair: Pair) -> dict[str, Any]:
+    return {
+        "prompt": pair.prompt,
+        "image_path": [f"{PICTURES}/{name}" for name in (pair.image_0, pair.image_1)],
+        "rank": _ranks(pair.label_0),
+        "raw_annotations": [
+            {"rank": _ranks(vote.label_0), "user_hash": vote.rater, "is_simulated": vote.is_simulated}
+            for vote in pair.votes
+        ],
+        "provenance": pair.provenance,
+    }
+
+
+def _ranks(label_0: float) -> list[int]:
+    """1 = best; both are 1 in a tie."""
+    return [1 if label_0 >= 0.5 else 2, 1 if label_0 <= 0.5 else 2]
+
+
+def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, int]]:
+    """Pairs of a JSON file beside its pictures, or of a folder or zip that holds both.
+
+    All pictures of an entry are paired with each other. The training file's `file_path` and `human_preference` (1 = the
+    preferred one) are read too.
+
+    Raises:
+        MalformedError: with entry (from 0), key and cure of what cannot be read.
+    """
+    with PictureShelf.opened(path, name, ".json") as shelf:
+        try:
+            entries = json.loads(shelf.table())
+        except (ValueError, UnicodeDecodeError) as error:
+            refuse_file(name, "", f"its JSON cannot be read ({error}): export it anew")
+        if not isinstance(entries, list):
+            refuse_file(name, "", "its JSON is no list of entries: HPDv2's files are [{prompt, image_path, rank}, ...]")
+        gathering = Gathering(name)
+        for row, entry in enumerate(entries):
+            _take(gathering, new, shelf, row, entry)
+    return gathering.finish(), dict(gathering.left_out)
+
+
+def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, entry: Any) -> None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("prompt"), str) or not entry["prompt"].strip():
+        gathering.refuse(row, "prompt", "the prompt is missing or empty: write what the pictures were to show")
+        return
+    key = "image_path" if "image_path" in entry else "file_path"
+    paths = entry.get(key)
+    if not isinstance(paths, list) or len(paths) < 2 or not all(isinstance(each, str) for each in paths):
+        gathering.refuse(row, key, "it needs the paths of two pictures or more: add them, or remove the entry")
+        return
+    votes = _votes(gathering, row, entry, len(paths))
+    if votes is None:
+        return
+    names = [shelf.keep(gathering, new, row, f"{key}/{place}", path) for place, path in enumerate(paths)]
+    if None in names:
+        return
+    for first, second in combinations(range(len(names)), 2):
+        given = [(rater, simulated, _share(ranks, first, second)) for rater, simulated, ranks in votes]
+        is_named = all(rater for rater, _, _ in given)
+        single = tuple(PairVote(rater, label, is_it, choice_of(label)) for rater, is_it, label in given if is_named)
+        label = sum(each[2] for each in given) / len(given)
+        provenance = {"row": row} | ({"told": entry["provenance"]} if "provenance" in entry else {})
+        gathering.add(Pair(entry["prompt"], None, str(names[first]), str(names[second]), label, single, provenance))
+
+
+def _votes(
+    gathering: Gathering, row: int, entry: dict[str, Any], count: int
+) -> list[tuple[str, bool, list[float]]] | None:
+    """Each person's hash, whether it is a program, and ranks; nameless ones where no person is told."""
+    found: list[tuple[str, bool, list[float]]] = []
+    for place, each in enumerate(entry.get("raw_annotations") or ()):
+        ranks = _ranks_of(each.get("rank") if isinstance(each, dict) else None, count)
+        if ranks is None:
+            gathering.refuse(row, f"raw_annotations/{place}/rank", f"it is no list of {count} numbers, one a picture")
+            return None
+        user = each.get("user_hash")
+        found.append((rater_hash("hpdv2", user) if user else "", bool(each.get("is_simulated")), ranks))
+    if found:
+        return found
+    if (preferred := _ranks_of(entry.get("human_preference"), count)) is not None:
+        user = entry.get("user_hash")
+        return [(rater_hash("hpdv2", user) if user else "", False, [-each for each in preferred])]
+    if (ranks := _ranks_of(entry.get("rank"), count)) is not None:
+        return [("", False, ranks)]
+    gathering.refuse(row, "rank", f"it is no list of {count} numbers, one a picture, the best the lowest")
+    return None
+
+
+def _ranks_of(value: Any, count: int) -> list[float] | None:
+    """The value where it is a list of so many numbers."""
+    if not isinstance(value, list) or len(value) != count or not all(isinstance(each, int | float) for each in value):
+        return None
+    return [float(each) for each in value]
+
+
+def _share(ranks: list[float], first: int, second: int) -> float:
+    return 0.5 if ranks[first] == ranks[second] else float(ranks[first] < ranks[second])

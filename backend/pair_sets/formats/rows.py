@@ -1,0 +1,105 @@
+"""Gathers what is read from a foreign file into pairs: votes on the same two pictures of one prompt are one pair's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from backend.errors import MalformedError
+from backend.pair_sets.pairs import Pair, PairVote
+from backend.schemas.base import FieldProblem
+
+_MOST_TOLD = 20
+
+
+@dataclass
+class Gathering:
+    """Pairs in the making, and what was wrong with rows."""
+
+    file: str
+    """what refusals call the source"""
+    left_out: Counter[str] = field(default_factory=Counter)
+    _pairs: dict[tuple[str, str, str], list[Pair]] = field(default_factory=dict)
+    _problems: list[FieldProblem] = field(default_factory=list)
+    _num_refused: int = 0
+
+    def add(self, pair: Pair) -> None:
+        """One row: a pair with one vote, several or none; the other way round is the same pair."""
+        turned = pair.image_0 > pair.image_1
+        key = (pair.prompt, *sorted((pair.image_0, pair.image_1)))
+        known = self._pairs.setdefault(key, [])  # type: ignore[arg-type]
+        if known and (known[0].image_0 > known[0].image_1) != turned:
+            pair = _turned(pair)
+        known.append(pair)
+
+    def refuse(self, row: int, column: str, message: str) -> None:
+        """Notes what is wrong with a value; `message` names the cure."""
+        self._num_refused += 1
+        if len(self._problems) < _MOST_TOLD:
+            self._problems.append(FieldProblem(pointer=f"/rows/{row}/{column}", message=message))
+
+    def finish(self) -> list[Pair]:
+        """The pairs, in the order of their first rows.
+
+        Raises:
+            MalformedError: with the first twenty values that were refused; nothing is imported then.
+        """
+        if self._num_refused:
+            first = self._problems[0]
+            detail = (
+                f"{self._num_refused} values of {self.file} are refused, the first at {first.pointer}: {first.message}"
+            )
+            raise MalformedError(detail, tuple(self._problems))
+        if not self._pairs:
+            refuse_file(self.file, "", "it holds no pair with a label: nothing can be learned from it")
+        return [_merged(rows) for rows in self._pairs.values()]
+
+
+def refuse_file(file: str, column: str, message: str) -> NoReturn:
+    """Refuses a whole file."""
+    pointer = f"/columns/{column}" if column else ""
+    raise MalformedError(f"{file}: {message}", (FieldProblem(pointer=pointer, message=message),))
+
+
+def label_problem(label_0: Any, label_1: Any) -> str | None:
+    """What is wrong with two labels, with the cure; None = nothing."""
+    for label in (label_0, label_1):
+        if isinstance(label, bool) or not isinstance(label, int | float) or not 0 <= label <= 1:
+            return f"{label!r} is no label: write 1 for the preferred picture, 0 for the other, 0.5 for a tie"
+    if abs(label_0 + label_1 - 1) > 1e-6:
+        return f"the labels {label_0} and {label_1} do not add up to 1: write 1 and 0, or 0.5 twice for a tie"
+    return None
+
+
+def choice_of(label_0: float) -> str | None:
+    """What a vote's label says that was chosen; None where it is a share."""
+    return {1.0: "0", 0.0: "1", 0.5: "tie"}.get(label_0)
+
+
+def _turned(pair: Pair) -> Pair:
+    votes = tuple(
+        replace(vote, label_0=1 - vote.label_0, choice={"0": "1", "1": "0"}.get(vote.choice or "", vote.choice))
+        for vote in pair.votes
+    )
+    provenance = pair.provenance | {
+        key.replace("0", "x").replace("1", "0").replace("x", "1"): value
+        for key, value in pair.provenance.items()
+        if key.endswith(("_0", "_1"))
+    }
+    return replace(
+        pair,
+        image_0=pair.image_1,
+        image_1=pair.image_0,
+        label_0=1 - pair.label_0,
+        votes=votes,
+        provenance=provenance,
+    )
+
+
+def _merged(rows: list[Pair]) -> Pair:
+    """One pair of all its rows. Where each row has votes their mean is the label, else the mean of the rows' labels."""
+    votes: tuple[PairVote, ...] = tuple(vote for row in rows for vote in row.votes)
+    is_voted = all(row.votes for row in rows)
+    labels = [vote.label_0 for vote in votes] if is_voted else [row.label_0 for row in rows]
+    return replace(rows[0], label_0=sum(labels) / len(labels), votes=votes if is_voted else ())
