@@ -5,9 +5,15 @@ from backend.models.event import EventRow
 from backend.models.frames import FramesRow
 from backend.models.group import GroupRow
 from backend.models.idempotency import IdempotencyRow
+from backend.models.label_pair import LabelPairRow
+from backend.models.label_task import LabelTaskRow
 from backend.models.metric import MetricRow
+from backend.models.pair_flag import PairFlagRow
+from backend.models.pair_hold import PairHoldRow
+from backend.models.rater import RaterRow
 from backend.models.run import RunRow
 from backend.models.sample import SampleRow
+from backend.models.vote import VoteRow
 from backend.models.worker import WorkerRow
 
 __all__ = [
@@ -16,8 +22,14 @@ __all__ = [
     "FramesRow",
     "GroupRow",
     "IdempotencyRow",
+    "LabelPairRow",
+    "LabelTaskRow",
     "MetricRow",
+    "PairFlagRow",
+    "PairHoldRow",
+    "RaterRow",
     "RunRow",
     "SampleRow",
+    "VoteRow",
     "WorkerRow",
 ]
