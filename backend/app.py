@@ -25,6 +25,7 @@ from backend.evaluations import endpoints as evaluations
 from backend.middleware import REQUESTS, SECONDS, GuardLayer, RequestLayer
 from backend.preflight import endpoints as preflight
 from backend.problems import MEDIA_TYPE, install_handlers
+from backend.reward_models import endpoints as reward_models
 from backend.runs import endpoints as runs
 from backend.runs import event_endpoints as run_events
 from backend.runs.stream import EventFeed
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         run_events.router,
         samples.router,
         evaluations.router,
+        reward_models.router,
         catalogue.router,
         preflight.router,
     ):

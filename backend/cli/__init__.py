@@ -15,6 +15,7 @@ from backend.cli.catalogue_commands import models, recipes
 from backend.cli.output import show_error
 from backend.cli.picture_commands import evaluate, sample
 from backend.cli.preflight_command import preflight
+from backend.cli.reward_model_commands import reward_model_app
 from backend.cli.run_commands import run_app
 from backend.cli.studio_commands import migrate, openapi, up, version
 from backend.errors import StudioError
@@ -33,6 +34,7 @@ app = typer.Typer(
 for command in (up, migrate, sample, evaluate, preflight, models, recipes, openapi, version):
     app.command()(command)
 app.add_typer(run_app, name="run")
+app.add_typer(reward_model_app, name="reward-model")
 
 
 @app.callback()

@@ -6,11 +6,12 @@ from backend.client.catalogue import CatalogueRoutes
 from backend.client.connection import RunID
 from backend.client.evaluations import EvaluationRoutes
 from backend.client.events import EventRoutes
+from backend.client.reward_models import RewardModelRoutes
 from backend.client.runs import RunRoutes
 from backend.client.samples import SampleRoutes
 
 __all__ = ["RunID", "StudioClient"]
 
 
-class StudioClient(RunRoutes, EventRoutes, SampleRoutes, EvaluationRoutes, CatalogueRoutes):
+class StudioClient(RunRoutes, EventRoutes, SampleRoutes, EvaluationRoutes, RewardModelRoutes, CatalogueRoutes):
     """Speaks to one studio. `client.watch(run_id)` follows a run through restarts of the server."""

@@ -1,15 +1,19 @@
-"""A group whose files are there: pictures, decoded frames and trajectories, as a job writes them."""
+"""A group whose files are there, as a job writes them; and a shell that speaks to the API over HTTP."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy.orm import Session, sessionmaker
@@ -19,6 +23,7 @@ from backend.db import transaction
 from backend.models import RunRow
 from backend.samples import repository as samples
 from backend.schemas.sample import GroupRecord
+from tests.backend.shell import Shell
 
 Sessions = sessionmaker[Session]
 MakeRun = Callable[..., RunRow]
@@ -80,3 +85,26 @@ def sample_url(
     group = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"][0]
     first = next(sample for sample in group["samples"] if sample["index"] == 0)
     return f"/api/v1/samples/{first['id']}"
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("UNMASK_URL", "http://127.0.0.1:9")
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture
+def studio(app: FastAPI, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The API on a port of this machine, which the shell's commands speak to."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv("UNMASK_URL", url)
+    yield url
+    server.should_exit = True
+    thread.join(timeout=10)
+    listener.close()

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend import cli
 from backend.cli.configuration import checked
 from backend.db import transaction
 from backend.errors import MalformedError
@@ -24,49 +18,10 @@ from backend.runs import repository as runs
 from backend.schemas.event import Alarm, JobStarted, StatusChanged, StepFinished
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import GroupRecord
+from tests.backend.shell import Shell
 from worker import recorder
 
 TRAIN_YAML = "kind: train\nname: from a file\nnum_steps: 3\nrollout:\n  num_prompts: 2\n  group_size: 4\n"
-
-
-class Shell:
-    """Runs commands as a person does, and keeps what they printed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        self.out = ""
-        self.err = ""
-
-    def __call__(self, *words: str) -> int:
-        self._monkeypatch.setattr(sys, "argv", ["unmask", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        self.out, self.err = self._capsys.readouterr()
-        return int(end.value.code or 0)
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("UNMASK_URL", "http://127.0.0.1:9")
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
-def studio(app: FastAPI, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The API on a port of this machine, which the shell's commands speak to."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    monkeypatch.setenv("UNMASK_URL", url)
-    yield url
-    server.should_exit = True
-    thread.join(timeout=10)
-    listener.close()
 
 
 @pytest.fixture
@@ -109,12 +64,16 @@ def test_create_from_a_file_with_changes(studio: str, shell: Shell, recipe_file:
     assert run["tags"] == ["mine"]
 
 
-def test_every_shipped_recipe_can_be_launched(studio: str, shell: Shell) -> None:
+def test_every_shipped_recipe_can_be_launched(studio: str, shell: Shell, tmp_path: Path) -> None:
+    votes = "b" * 64
+    (tmp_path / "pair-sets" / votes).mkdir(parents=True)
+    # What a recipe cannot bring along: the votes that were collected here.
+    needs = {"reward-from-votes": ("--set", f"pairs.source={votes}")}
     assert shell("recipes", "--json") == 0
     names = [recipe["name"] for recipe in json.loads(shell.out)]
     assert names
     for name in names:
-        assert shell("run", "create", name, "--json") == 0
+        assert shell("run", "create", name, *needs.get(name, ()), "--json") == 0
         assert json.loads(shell.out)["recipe"] == name
 
 
