@@ -20,6 +20,9 @@ from backend.problems import answer_crash, problem_response
 
 API = "/api/"
 MAX_BODY_BYTES = 2**20
+# Files of pictures are longer than any request of words; they go to the disk as they come.
+MAX_UPLOAD_BYTES = 2**32
+UPLOADS = frozenset({"/api/v1/pair-sets/upload"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -80,7 +83,7 @@ class GuardLayer:
         error = self._refusal(scope, headers)
         if error is None:
             is_api = scope["type"] == "http" and scope["path"].startswith(API)
-            await self.app(scope, _limited(receive) if is_api else receive, send)
+            await self.app(scope, _limited(receive, _most_bytes(scope)) if is_api else receive, send)
         elif scope["type"] == "http":
             await problem_response(error, scope)(scope, receive, send)
         else:
@@ -94,8 +97,9 @@ class GuardLayer:
             return ForbiddenError(f"a page from {origin!r} may not use this studio: set UNMASK_PUBLIC_URL to allow it")
         length = headers.get("content-length", "0")
         is_api = scope["path"].startswith(API)
-        if is_api and length.isdigit() and int(length) > MAX_BODY_BYTES:
-            return TooLargeError(_too_large(int(length)))
+        most = _most_bytes(scope)
+        if is_api and length.isdigit() and int(length) > most:
+            return TooLargeError(_too_large(int(length), most))
         return None
 
     def _is_own(self, origin: str, host: str) -> bool:
@@ -114,7 +118,12 @@ def _name_of(host: str) -> str:
         return ""
 
 
-def _limited(receive: Receive) -> Receive:
+def _most_bytes(scope: Scope) -> int:
+    """How long a request's body may be."""
+    return MAX_UPLOAD_BYTES if scope["path"] in UPLOADS else MAX_BODY_BYTES
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """The same body, which ends with an error once it is too large: for those that do not say their length."""
     num_bytes = 0
 
@@ -122,15 +131,15 @@ def _limited(receive: Receive) -> Receive:
         nonlocal num_bytes
         message = await receive()
         num_bytes += len(message.get("body", b""))
-        if num_bytes > MAX_BODY_BYTES:
-            raise HTTPException(TooLargeError.status, _too_large(num_bytes))
+        if num_bytes > most:
+            raise HTTPException(TooLargeError.status, _too_large(num_bytes, most))
         return message
 
     return receive_counted
 
 
-def _too_large(num_bytes: int) -> str:
-    return f"the body has {num_bytes} bytes or more, at most {MAX_BODY_BYTES} are read"
+def _too_large(num_bytes: int, most: int) -> str:
+    return f"the body has {num_bytes} bytes or more, at most {most} are read"
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from backend.cli.catalogue_commands import models, recipes
 from backend.cli.output import show_error
+from backend.cli.pair_commands import pairs_app
 from backend.cli.picture_commands import evaluate, sample
 from backend.cli.preflight_command import preflight
 from backend.cli.reward_model_commands import reward_model_app
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (up, migrate, sample, evaluate, preflight, models, recipes, openapi, version):
     app.command()(command)
 app.add_typer(run_app, name="run")
+app.add_typer(pairs_app, name="pairs")
 app.add_typer(reward_model_app, name="reward-model")
 
 

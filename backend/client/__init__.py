@@ -6,6 +6,8 @@ from backend.client.catalogue import CatalogueRoutes
 from backend.client.connection import RunID
 from backend.client.evaluations import EvaluationRoutes
 from backend.client.events import EventRoutes
+from backend.client.pair_sets import PairSetRoutes
+from backend.client.preferences import PreferenceRoutes
 from backend.client.reward_models import RewardModelRoutes
 from backend.client.runs import RunRoutes
 from backend.client.samples import SampleRoutes
@@ -13,5 +15,14 @@ from backend.client.samples import SampleRoutes
 __all__ = ["RunID", "StudioClient"]
 
 
-class StudioClient(RunRoutes, EventRoutes, SampleRoutes, EvaluationRoutes, RewardModelRoutes, CatalogueRoutes):
+class StudioClient(
+    RunRoutes,
+    PairSetRoutes,
+    EventRoutes,
+    SampleRoutes,
+    EvaluationRoutes,
+    PreferenceRoutes,
+    RewardModelRoutes,
+    CatalogueRoutes,
+):
     """Speaks to one studio. `client.watch(run_id)` follows a run through restarts of the server."""

@@ -21,6 +21,14 @@ class PairFormat(StrEnum):
     CSV = "csv"  # One line a vote; a picture is named by its SHA-256.
 
 
+class PairPart(StrEnum):
+    """A part of the prompts, by the names of Pick-a-Pic's splits; which one a prompt is in follows from its text."""
+
+    TRAIN = "train"  # Eight of ten prompts.
+    VALIDATION = "validation_unique"
+    TEST = "test_unique"
+
+
 class PairSetCreate(WireModel):
     """Freezes a label task's votes as they are now, or reads pairs from a file or folder of the server's."""
 

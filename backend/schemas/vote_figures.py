@@ -85,12 +85,16 @@ class RaterResults(WireModel):
     num_votes: int
     num_skipped: int
     num_gold: int
+    num_gold_right: int
     gold_accuracy: Number = Field(description="Share of gold pairs answered as known; null = none was shown")
     gold_interval: FigureInterval | None
-    left_share: Number = Field(description="Of the votes for either picture, those for the left one")
+    num_sided: int = Field(description="Votes for either picture")
+    num_left: int = Field(description="Of them, those for the left one")
+    left_share: Number = Field(description="num_left / num_sided")
     left_interval: FigureInterval | None
     side_p_value: Number = Field(description="How often somebody without a bias is at least this one-sided: exact test")
     median_seconds: Number
+    num_hasty: int
     hasty_share: Number = Field(description="Share of votes faster than `floor_seconds`")
     agreement: Number = Field(description="Mean share of the others' votes on the same pairs that chose the same")
     num_shared: int = Field(description="Votes on pairs that others voted on too")

@@ -1,0 +1,133 @@
+"""`unmask pairs`: freeze votes into a pair set, import and export preference pairs, list and remove sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.markup import escape
+
+from backend.cli.output import AsJSON, age_text, err, print_json, print_table
+from backend.cli.studio import all_items, connect
+from backend.client import StudioClient
+from backend.errors import MalformedError
+from backend.schemas.pair_set import PairFormat, PairPart, PairSet, PairSetCreate
+
+pairs_app = typer.Typer(help="Preference pairs: freeze votes, import, export.", no_args_is_help=True)
+
+Format = Annotated[PairFormat, typer.Option("--format", help="pick_a_pic, hpdv2 or csv")]
+Name = Annotated[str, typer.Option(help="What lists call the set")]
+Excluded = Annotated[
+    list[UUID] | None, typer.Option("--exclude-rater", help="Leave this rater out too; may be repeated")
+]
+Sha = Annotated[str, typer.Argument(help="The set's SHA-256, or as much of its beginning as tells it apart")]
+
+
+@pairs_app.command()
+def freeze(
+    context: typer.Context,
+    label_task: Annotated[UUID, typer.Argument(help="The label task")],
+    name: Name,
+    exclude_rater: Excluded = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Keep a label task's votes, as they are now, as a pair set."""
+    wanted = PairSetCreate(name=name, label_task_id=label_task, exclude_rater=tuple(exclude_rater or ()))
+    _tell(connect(context).create_pair_set(wanted), as_json=as_json)
+
+
+@pairs_app.command("import")
+def import_pairs(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A file, which is sent; or a folder, which the studio's machine reads")],
+    format: Format,
+    name: Name,
+    as_json: AsJSON = False,
+) -> None:
+    """Make a pair set of existing pairs."""
+    client = connect(context)
+    if path.is_dir():
+        found = client.create_pair_set(PairSetCreate(name=name, path=str(path.resolve()), format=format))
+    else:
+        found = client.upload_pair_set(path, format, name)
+    _tell(found, as_json=as_json)
+
+
+@pairs_app.command("list")
+def list_sets(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 20,
+    as_json: AsJSON = False,
+) -> None:
+    """List pair sets, the newest first."""
+    client = connect(context)
+    found = all_items(lambda after: client.list_pair_sets(limit=min(limit, 100), after=after), at_most=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            each.sha256[:12],
+            escape(each.name),
+            str(each.num_pairs),
+            str(each.num_votes),
+            _raters(each),
+            age_text(each.created_at),
+        )
+        for each in found
+    ]
+    columns = ("id", "name", "pairs", "votes", "raters", "created")
+    print_table(columns, rows, "There are no pair sets: `unmask pairs freeze` makes one of a label task's votes.")
+
+
+@pairs_app.command()
+def export(
+    context: typer.Context,
+    sha256: Sha,
+    format: Format,
+    out: Annotated[Path, typer.Option("--out", help="The file to write")],
+    part: Annotated[PairPart | None, typer.Option(help="Only prompts of this part; empty = all")] = None,
+    with_pictures: Annotated[bool, typer.Option(help="Of csv: a zip of the table and its pictures")] = False,
+) -> None:
+    """Write a pair set as a file for other programs."""
+    client = connect(context)
+    whole = _find(client, sha256)
+    client.export_pair_set(whole, format, out, part=part, with_pictures=with_pictures)
+    err().print(f"Wrote {escape(str(out))}")
+
+
+@pairs_app.command()
+def delete(context: typer.Context, sha256: Sha) -> None:
+    """Remove a pair set that no run learns from."""
+    client = connect(context)
+    whole = _find(client, sha256)
+    client.delete_pair_set(whole)
+    err().print(f"Removed {whole[:12]}")
+
+
+def _find(client: StudioClient, beginning: str) -> str:
+    """The only set whose SHA-256 begins so; MalformedError where there is none, or several."""
+    sets = all_items(lambda after: client.list_pair_sets(limit=100, after=after), at_most=100_000)
+    found = [each.sha256 for each in sets if each.sha256.startswith(beginning)]
+    if len(found) != 1:
+        raise MalformedError(
+            f"{len(found)} pair sets begin with {beginning!r}: `unmask pairs list` shows them, --json in full"
+        )
+    return found[0]
+
+
+def _raters(each: PairSet) -> str:
+    """How many voted, and how many of them are programs."""
+    return f"{each.num_raters}" + (f", {each.num_simulated_raters} simulated" if each.num_simulated_raters else "")
+
+
+def _tell(found: PairSet, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    print(found.sha256)
+    err().print(f"{found.num_pairs} pairs of {found.num_prompts} prompts, {found.num_votes} votes of {_raters(found)}")
+    for reason, count in found.left_out.items():
+        err().print(f"left out: {count} {reason}")
