@@ -83,7 +83,7 @@ def lines_of(pairs: Sequence[Pair]) -> Iterable[bytes]:
             "votes": [asdict(vote) for vote in pair.votes],
             "provenance": pair.provenance,
         }
-        yield (json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
+        yield (json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
 def pair_of(line: bytes) -> Pair:

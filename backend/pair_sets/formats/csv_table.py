@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from backend.pair_sets.folder import NewPairSet
 from backend.pair_sets.formats.pictures import PictureShelf, told_zip
-from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, refuse_file
+from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, prompt_problem, refuse_file
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.schemas.preference import VoteOutcome
 
 CSV_FILE = "votes.csv"
 PICTURES = "images"
@@ -58,7 +61,7 @@ def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
         "task": pair.task or "",
         "image_0": f"{PICTURES}/{pair.image_0}",
         "image_1": f"{PICTURES}/{pair.image_1}",
-        "provenance": json.dumps(pair.provenance, sort_keys=True, ensure_ascii=False),
+        "provenance": json.dumps(pair.provenance, sort_keys=True),
     }
     for place, told in enumerate(about):
         shared |= {
@@ -80,6 +83,13 @@ def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
         }
 
 
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def _plain(text: str) -> str:
     """The text with an apostrophe before what a spreadsheet would take for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
@@ -97,12 +107,15 @@ def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, 
         except UnicodeDecodeError as error:
             refuse_file(name, "", f"it is not UTF-8 ({error.reason}): save it as UTF-8")
         table = csv.DictReader(io.StringIO(text, newline=""))
-        for column in NEEDED:
-            if column not in (table.fieldnames or ()):
-                refuse_file(name, column, f"it has no column {column}: it needs {', '.join(NEEDED)}")
         gathering = Gathering(name)
-        for row, line in enumerate(table):
-            _take(gathering, new, shelf, row, line)
+        try:
+            for column in NEEDED:
+                if column not in (table.fieldnames or ()):
+                    refuse_file(name, column, f"it has no column {column}: it needs {', '.join(NEEDED)}")
+            for row, line in enumerate(table):
+                _take(gathering, new, shelf, row, line)
+        except csv.Error as error:
+            refuse_file(name, "", f"line {table.line_num + 1} cannot be read ({error}): save it as CSV anew")
     return gathering.finish(), dict(gathering.left_out)
 
 
@@ -110,28 +123,35 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
     prompt = line["prompt"] or ""
     if prompt.startswith("'") and prompt[1:].startswith(_FORMULA):
         prompt = prompt[1:]
-    if not prompt.strip():
-        gathering.refuse(row, "prompt", "the prompt is empty: write what the pictures were to show, or remove the line")
+    if (problem := prompt_problem(prompt)) is not None:
+        gathering.refuse(row, "prompt", problem)
         return
     try:
         label = float(line["label_0"])
     except (TypeError, ValueError):
         label = float("nan")
-    problem = label_problem(label, 1 - label)
-    if problem is not None:
+    if (problem := label_problem(label, 1 - label)) is not None:
         gathering.refuse(row, "label_0", problem)
         return
     names = [shelf.keep(gathering, new, row, column, line[column] or "") for column in ("image_0", "image_1")]
     if None in names:
+        return
+    moment = line.get("created_at") or None
+    if moment is not None and not _is_moment(moment):
+        gathering.refuse(row, "created_at", f"{moment!r} is no moment: write 2026-05-01T10:00:00+00:00, or nothing")
+        return
+    choice = line.get("choice") or choice_of(label)
+    if choice not in (None, *VoteOutcome):
+        gathering.refuse(row, "choice", f"{choice!r} is no choice: write 0, 1, tie or both_bad, or nothing")
         return
     rater, version = line.get("rater") or "", line.get("guideline_version") or ""
     vote = PairVote(
         rater=rater_hash("csv", rater),
         label_0=label,
         is_simulated=(line.get("is_simulated") or "").lower() in ("true", "1", "yes"),
-        choice=line.get("choice") or choice_of(label),
-        created_at=line.get("created_at") or None,
-        guideline_version=int(version) if version.isdigit() else None,
+        choice=choice,
+        created_at=moment,
+        guideline_version=int(version) if re.fullmatch(r"[0-9]{1,9}", version) else None,
     )
     provenance = {"row": row} | ({"told": line["provenance"]} if line.get("provenance") else {})
     task, votes = line.get("task") or None, (vote,) if rater else ()

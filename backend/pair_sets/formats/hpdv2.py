@@ -14,16 +14,17 @@ from typing import Any
 
 from backend.pair_sets.folder import NewPairSet
 from backend.pair_sets.formats.pictures import PictureShelf, told_zip
-from backend.pair_sets.formats.rows import Gathering, choice_of, refuse_file
+from backend.pair_sets.formats.rows import Gathering, choice_of, prompt_problem, refuse_file
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
 
 JSON_FILE = "test.json"
 PICTURES = "images"
+_HIGHEST_RANK = 1e9
 
 
 def write(source: PairSource) -> Iterator[bytes]:
     """The zip, a picture at a time."""
-    entries = json.dumps([_entry(pair) for pair in source.pairs], ensure_ascii=False, indent=1)
+    entries = json.dumps([_entry(pair) for pair in source.pairs], indent=1)
     return told_zip(source, PICTURES, {JSON_FILE: entries.encode()})
 
 
@@ -57,7 +58,7 @@ def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, 
     with PictureShelf.opened(path, name, ".json") as shelf:
         try:
             entries = json.loads(shelf.table())
-        except (ValueError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             refuse_file(name, "", f"its JSON cannot be read ({error}): export it anew")
         if not isinstance(entries, list):
             refuse_file(name, "", "its JSON is no list of entries: HPDv2's files are [{prompt, image_path, rank}, ...]")
@@ -68,8 +69,8 @@ def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, 
 
 
 def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, entry: Any) -> None:
-    if not isinstance(entry, dict) or not isinstance(entry.get("prompt"), str) or not entry["prompt"].strip():
-        gathering.refuse(row, "prompt", "the prompt is missing or empty: write what the pictures were to show")
+    if (problem := prompt_problem(entry.get("prompt") if isinstance(entry, dict) else None)) is not None:
+        gathering.refuse(row, "prompt", problem)
         return
     key = "image_path" if "image_path" in entry else "file_path"
     paths = entry.get(key)
@@ -116,7 +117,10 @@ def _votes(
 
 def _ranks_of(value: Any, count: int) -> list[float] | None:
     """The value where it is a list of so many numbers."""
-    if not isinstance(value, list) or len(value) != count or not all(isinstance(each, int | float) for each in value):
+    if not isinstance(value, list) or len(value) != count:
+        return None
+    # NaN is below nothing, and so refused.
+    if not all(isinstance(each, int | float) and abs(each) < _HIGHEST_RANK for each in value):
         return None
     return [float(each) for each in value]
 

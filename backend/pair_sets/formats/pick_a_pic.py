@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from backend.pair_sets.folder import NewPairSet
-from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, refuse_file
+from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, prompt_problem, refuse_file
 from backend.pair_sets.formats.streaming import Outbox
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
 
@@ -182,11 +182,10 @@ def _take(gathering: Gathering, new: NewPairSet, row: int, body: dict[str, Any])
     if body.get("has_label", True) in (False, 0, 0.0):
         gathering.left_out["rows without a label"] += 1
         return
-    if not isinstance(body["caption"], str) or not body["caption"].strip():
-        gathering.refuse(row, "caption", "the prompt is empty: remove the row, or write what the pictures were to show")
+    if (problem := prompt_problem(body["caption"])) is not None:
+        gathering.refuse(row, "caption", problem)
         return
-    problem = label_problem(body["label_0"], body["label_1"])
-    if problem is not None:
+    if (problem := label_problem(body["label_0"], body["label_1"])) is not None:
         gathering.refuse(row, "label_0", problem)
         return
     names = [_keep(gathering, new, row, body, column) for column in ("jpg_0", "jpg_1")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,8 +61,11 @@ class PictureShelf:
         if path.is_dir():
             yield _in_folder(path, name, suffix)
         elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                yield _in_zip(archive, name, suffix)
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    yield _in_zip(archive, name, suffix)
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                refuse_file(name, "", f"the zip cannot be read ({error}): make it anew, without a password")
         else:
             yield cls(path.read_bytes, lambda wanted: _below(path.parent, path.stem, wanted))
 

@@ -11,6 +11,7 @@ from backend.pair_sets.pairs import Pair, PairVote
 from backend.schemas.base import FieldProblem
 
 _MOST_TOLD = 20
+_LONGEST_PROMPT = 10_000
 
 
 @dataclass
@@ -69,6 +70,17 @@ def label_problem(label_0: Any, label_1: Any) -> str | None:
             return f"{label!r} is no label: write 1 for the preferred picture, 0 for the other, 0.5 for a tie"
     if abs(label_0 + label_1 - 1) > 1e-6:
         return f"the labels {label_0} and {label_1} do not add up to 1: write 1 and 0, or 0.5 twice for a tie"
+    return None
+
+
+def prompt_problem(prompt: Any) -> str | None:
+    """What is wrong with a prompt, with the cure; None = nothing."""
+    if not isinstance(prompt, str) or not prompt.strip():
+        return "the prompt is empty: write what the pictures were to show, or remove the row"
+    if len(prompt) > _LONGEST_PROMPT:
+        return f"the prompt has {len(prompt)} characters, at most {_LONGEST_PROMPT} are read: shorten it"
+    if not prompt.isprintable() and ("\0" in prompt or any("\ud800" <= each <= "\udfff" for each in prompt)):
+        return "the prompt has a character that is none (NUL, or half of a pair): write it anew"
     return None
 
 

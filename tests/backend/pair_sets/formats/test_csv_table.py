@@ -53,6 +53,31 @@ def imported(folder: Path, pair_sets: PairSets, *lines: str) -> list[Pair]:
         return csv_table.read(folder / "votes.csv", "votes.csv", new)[0]
 
 
+def test_a_damaged_zip_is_refused(source: PairSource, pair_sets: PairSets, tmp_path: Path) -> None:
+    content = bytearray(b"".join(csv_table.write_with_pictures(source)))
+    content[content.index(b"votes.csv") + 20] ^= 0xFF
+    path = tmp_path / "damaged.zip"
+    path.write_bytes(content)
+    with pair_sets.making() as new, pytest.raises(MalformedError, match="the zip cannot be read"):
+        csv_table.read(path, path.name, new)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("created_at", "yesterday", "no moment"),
+        ("created_at", "2026-05-01", "no moment"),
+        ("choice", "left", "no choice"),
+    ],
+)
+def test_what_could_not_be_exported_again_is_refused(
+    column: str, value: str, words: str, tmp_path: Path, pair_sets: PairSets
+) -> None:
+    with pytest.raises(MalformedError, match=words) as refusal:
+        imported(tmp_path, pair_sets, f"prompt,image_0,image_1,label_0,{column}", f"a star,a.png,b.png,1,{value}")
+    assert refusal.value.errors[0].pointer == f"/rows/0/{column}"
+
+
 def test_four_columns_are_enough(tmp_path: Path, pair_sets: PairSets) -> None:
     [pair] = imported(tmp_path, pair_sets, "prompt,image_0,image_1,label_0", "a star,a.png,b.png,0.75")
     assert (pair.label_0, pair.votes, pair.task) == (0.75, (), None)
@@ -82,6 +107,8 @@ def test_a_bad_line_is_refused_by_line_column_and_cure(
 def test_a_table_without_a_needed_column_or_in_another_encoding_is_refused(tmp_path: Path, pair_sets: PairSets) -> None:
     with pytest.raises(MalformedError, match="no column image_1"):
         imported(tmp_path, pair_sets, "prompt,image_0,label_0", "a,a.png,1")
+    with pytest.raises(MalformedError, match=r"line 2 cannot be read \(field larger"):
+        imported(tmp_path, pair_sets, "prompt,image_0,image_1,label_0", "x" * 200_000)
     (tmp_path / "votes.csv").write_bytes(b"prompt\xff")
     with pair_sets.making() as new, pytest.raises(MalformedError, match="not UTF-8"):
         csv_table.read(tmp_path / "votes.csv", "votes.csv", new)

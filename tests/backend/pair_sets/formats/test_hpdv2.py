@@ -90,11 +90,14 @@ def test_the_training_files_entries_are_read(folder: Path, pair_sets: PairSets) 
 @pytest.mark.parametrize(
     ("changes", "pointer", "words"),
     [
-        ({"prompt": ""}, "/rows/0/prompt", "missing or empty"),
+        ({"prompt": ""}, "/rows/0/prompt", "the prompt is empty"),
+        ({"prompt": "half \ud800"}, "/rows/0/prompt", "a character that is none"),
+        ({"prompt": "a" * 10_001}, "/rows/0/prompt", "10001 characters"),
         ({"image_path": ["a.png"]}, "/rows/0/image_path", "two pictures or more"),
         ({"image_path": ["a.png", "z.png"]}, "/rows/0/image_path/1", "no picture 'z.png' beside the table"),
         ({"image_path": ["a.png", "../../source-10.png"]}, "/rows/0/image_path/1", "no picture"),
         ({"image_path": ["a.png", "/etc/hostname"]}, "/rows/0/image_path/1", "no picture"),
+        ({"rank": [1, float("nan")]}, "/rows/0/rank", "no list of 2 numbers"),
         ({"rank": [1]}, "/rows/0/rank", "no list of 2 numbers"),
         ({"raw_annotations": [{"rank": ["a", 1]}]}, "/rows/0/raw_annotations/0/rank", "no list of 2 numbers"),
     ],
@@ -119,6 +122,9 @@ def test_a_file_that_is_no_list_and_a_folder_of_two_tables_are_refused(folder: P
         hpdv2.read(folder, "hpd", new)
     (folder / "test.json").write_text("{}")
     with pair_sets.making() as new, pytest.raises(MalformedError, match="no list of entries"):
+        hpdv2.read(folder, "hpd", new)
+    (folder / "test.json").write_text("[" * 100_000)
+    with pair_sets.making() as new, pytest.raises(MalformedError, match="JSON cannot be read"):
         hpdv2.read(folder, "hpd", new)
     (folder / "train.json").write_text("[]")
     with pair_sets.making() as new, pytest.raises(MalformedError, match=r"2 \.json files"):
