@@ -23,6 +23,9 @@ from backend.catalogue.service import get_version
 from backend.db import build_engine, build_sessions, database_url
 from backend.evaluations import endpoints as evaluations
 from backend.middleware import REQUESTS, SECONDS, GuardLayer, RequestLayer
+from backend.preferences import endpoints as preferences
+from backend.preferences import rating_endpoints as rating
+from backend.preferences.tokens import RaterLayer
 from backend.preflight import endpoints as preflight
 from backend.problems import MEDIA_TYPE, install_handlers
 from backend.reward_models import endpoints as reward_models
@@ -68,6 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         run_events.router,
         samples.router,
         evaluations.router,
+        preferences.router,
+        rating.router,
         reward_models.router,
         catalogue.router,
         preflight.router,
@@ -76,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(catalogue.health)
     app.include_router(_nothing_here)
     install_handlers(app)
+    app.add_middleware(RaterLayer)
     app.add_middleware(GuardLayer, allowed_hosts=settings.allowed_hosts, public_url=settings.public_url)
     app.add_middleware(RequestLayer)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -35,6 +35,14 @@ class ConflictError(StudioError):
     title = "Conflict"
 
 
+class GoneError(StudioError):
+    """What was there is over or removed, and does not come back by itself."""
+
+    status = 410
+    code = "gone"
+    title = "Gone"
+
+
 class MalformedError(StudioError):
     """The request itself is wrong."""
 

@@ -18,6 +18,7 @@ from backend.dependencies import (
     encode_cursor,
     etag_matches,
 )
+from backend.idempotency import once
 from backend.models import RunRow
 from backend.runs import repository, service
 from backend.runs.preview import preview
@@ -40,7 +41,7 @@ def create_run(
     Own prompts with words that the policy cannot read are no error: an alarm among the run's first events says so.
     """
     request = f"POST /runs {wanted.model_dump_json()}"
-    run = service.once(session, key, request, lambda: service.create_run(session, runs_dir, wanted))
+    run = once(session, key, request, Run, lambda: service.create_run(session, runs_dir, wanted))
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
     return run
 
@@ -136,7 +137,7 @@ def clone_run(
     """Queues a new run with this one's configuration, or a changed one."""
     wanted = changes or RunClone()
     request = f"POST /runs/{run_id}/clone {wanted.model_dump_json()}"
-    run = service.once(session, key, request, lambda: service.clone_run(session, runs_dir, run_id, wanted))
+    run = once(session, key, request, Run, lambda: service.clone_run(session, runs_dir, run_id, wanted))
     response.headers["Location"] = f"/api/v1/runs/{run.id}"
     return run
 

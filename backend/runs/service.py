@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -59,26 +58,6 @@ def clone_run(session: Session, runs_dir: Path, run_id: UUID, changes: RunClone)
             parent_run_id=run_id,
         ),
     )
-
-
-def once(session: Session, key: str | None, request: str, create: Callable[[], Run]) -> Run:
-    """Creates once for an idempotency key: a repeat of the same request gets the first answer.
-
-    Raises:
-        MalformedError: when the key came with another request before.
-    """
-    if key is None:
-        return create()
-    body_hash = hashlib.sha256(request.encode()).hexdigest()
-    earlier = repository.take_key(session, key=key, body_hash=body_hash)
-    if earlier is not None and earlier.body_hash != body_hash:
-        problem = FieldProblem(pointer="/header/Idempotency-Key", message="was used with another request")
-        raise MalformedError(f"Idempotency-Key {key!r} came with another request before: use a new key", (problem,))
-    if earlier is not None and earlier.response is not None:
-        return Run.model_validate(earlier.response)
-    run = create()
-    repository.keep_answer(session, key=key, response=run.model_dump(mode="json"))
-    return run
 
 
 def edit_run(session: Session, run_id: UUID, changes: RunEdit, if_match: str | None) -> RunRow:

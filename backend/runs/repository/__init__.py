@@ -11,7 +11,6 @@ from backend.runs.repository.attempts import (
     renew_lease,
     requeue_lost,
 )
-from backend.runs.repository.idempotency import keep_answer, take_key
 from backend.runs.repository.progress import (
     delete_after_step,
     is_new_checkpoint,
@@ -53,7 +52,6 @@ __all__ = [
     "get_run",
     "heads_of",
     "is_new_checkpoint",
-    "keep_answer",
     "list_checkpoints",
     "list_events",
     "list_metrics",
@@ -73,5 +71,4 @@ __all__ = [
     "request_save",
     "requeue_lost",
     "resume",
-    "take_key",
 ]

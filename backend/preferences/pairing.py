@@ -1,0 +1,241 @@
+"""Makes pairs: two pictures of one prompt, of policies, steps, runs, or of one group. Knows no rater and no vote."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, zip_longest
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from backend.errors import MalformedError, NotFoundError
+from backend.models import GroupRow, RunRow, SampleRow
+from backend.runs import repository as runs
+from backend.schemas.base import FieldProblem
+from backend.schemas.preference import (
+    GoldPair,
+    LabelTaskCreate,
+    PairSide,
+    PairSourceConfig,
+    PairSourceKind,
+    VoteOutcome,
+)
+
+MOST_SAMPLES = 50_000
+TRAIN, EVALUATE, PROBE, SAMPLE = "train", "evaluate", "probe", "sample"
+_CHANCE = "label pairs"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sample that may stand on one side of a pair."""
+
+    sample: SampleRow
+    group: GroupRow
+    policy: str
+    """what made it, in words that tell it from the other side"""
+
+    @property
+    def side(self) -> dict[str, Any]:
+        """What a pair keeps of it."""
+        side = PairSide(
+            sample_id=self.sample.id,
+            run_id=self.sample.run_id,
+            policy=self.policy,
+            step=self.sample.step,
+            seed=self.sample.seed,
+            reward=self.sample.reward,
+            image_path=self.sample.image_path,
+            image_sha256=self.sample.image_sha256,
+        )
+        return side.model_dump(mode="json")
+
+
+Couple = tuple[Picture, Picture]
+
+
+def pairs_for(session: Session, wanted: LabelTaskCreate) -> list[dict[str, Any]]:
+    """The columns of a task's pairs, gold ones among the others, in an order of chance that the task's name seeds.
+
+    Raises:
+        NotFoundError: when a run or a sample is not there.
+        MalformedError: when the source has no two different pictures of one prompt, or too few clear ones for gold.
+    """
+    chance = random.Random(f"{_CHANCE} {wanted.source.run_id}")
+    couples = [each for each in _couples(session, wanted.source, chance) if _differs(each)]
+    if not couples:
+        problem = FieldProblem(pointer="/source", message="has no two different pictures of one prompt")
+        raise MalformedError(f"{_nothing(wanted.source)}, or its pictures are equal", (problem,))
+    gold = _clear(couples, wanted)
+    are_gold = {_key(couple) for couple, _ in gold}
+    plain = [each for each in couples if _key(each) not in are_gold]
+    if not plain:
+        message = f"all {len(couples)} pairs of the source would be gold: ask for fewer than {len(couples)}"
+        raise MalformedError(message, (FieldProblem(pointer="/gold/num_pairs", message=message),))
+    chosen = _by_turns(plain, wanted.num_pairs, chance)
+    rows = [_columns(couple, None) for couple in chosen]
+    rows += [_columns(couple, known) for couple, known in gold]
+    rows += [_columns(_named(session, pair), pair.known) for pair in wanted.gold_pairs]
+    chance.shuffle(rows)
+    return rows
+
+
+def _couples(session: Session, source: PairSourceConfig, chance: random.Random) -> list[Couple]:
+    run = runs.get_run(session, run_id=source.run_id)
+    if source.kind is PairSourceKind.EVALUATION:
+        first, second = source.policies
+        found = _pictures(session, run, GroupRow.purpose == EVALUATE, lambda group: group.policy)
+        return _same_seed(
+            [each for each in found if each.policy == first], [each for each in found if each.policy == second]
+        )
+    if source.kind is PairSourceKind.CHECKPOINTS:
+        return _of_steps(session, run, source)
+    if source.kind is PairSourceKind.RUNS:
+        assert source.other_run_id is not None, "the schema asks for it"
+        other = runs.get_run(session, run_id=source.other_run_id)
+        return _same_seed(_newest(session, run, other), _newest(session, other, run))
+    is_train = source.kind is PairSourceKind.WITHIN_GROUP
+    purposes = GroupRow.purpose == TRAIN if is_train else GroupRow.purpose != TRAIN
+    return _of_groups(_pictures(session, run, purposes, lambda group: f"step {group.step}"), chance)
+
+
+def _pictures(
+    session: Session, run: RunRow, which: ColumnElement[bool], name: Callable[[GroupRow], str]
+) -> list[Picture]:
+    query = (
+        select(SampleRow, GroupRow)
+        .join(GroupRow, GroupRow.id == SampleRow.group_id)
+        .where(SampleRow.run_id == run.id, which)
+        .order_by(GroupRow.step, GroupRow.index, SampleRow.index)
+        .limit(MOST_SAMPLES)
+    )
+    return [Picture(sample, group, name(group)) for sample, group in session.execute(query)]
+
+
+def _of_steps(session: Session, run: RunRow, source: PairSourceConfig) -> list[Couple]:
+    """Probe pictures of two steps; without steps, of the first and the last."""
+    is_probe = (GroupRow.purpose == PROBE) & (GroupRow.policy != "base")
+    least, most = session.execute(
+        select(func.min(GroupRow.step), func.max(GroupRow.step)).where(GroupRow.run_id == run.id, is_probe)
+    ).one()
+    if least is None:
+        return []
+    first, second = source.steps or (least, most)
+    found = _pictures(session, run, is_probe & GroupRow.step.in_((first, second)), lambda group: f"step {group.step}")
+    return _same_seed(
+        [each for each in found if each.group.step == first], [each for each in found if each.group.step == second]
+    )
+
+
+def _newest(session: Session, run: RunRow, other: RunRow) -> list[Picture]:
+    """A run's pictures outside training, of each prompt and seed the newest."""
+    name = run.name if run.name != other.name else f"{run.name} {str(run.id)[-6:]}"
+    is_own = (GroupRow.purpose != TRAIN) & (GroupRow.policy != "base")
+    found = _pictures(session, run, is_own, lambda _: name)
+    return list({(each.group.prompt, each.sample.seed): each for each in found}.values())
+
+
+def _same_seed(first: Iterable[Picture], second: Iterable[Picture]) -> list[Couple]:
+    by_place = {(each.group.prompt, each.sample.seed): each for each in second}
+    return [(each, by_place[place]) for each in first if (place := (each.group.prompt, each.sample.seed)) in by_place]
+
+
+def _of_groups(pictures: Sequence[Picture], chance: random.Random) -> list[Couple]:
+    """All couples of each group, in an order of chance; which stands first is chance too."""
+    by_group: dict[UUID, list[Picture]] = defaultdict(list)
+    for each in pictures:
+        by_group[each.group.id].append(each)
+    couples: list[Couple] = []
+    for members in by_group.values():
+        of_group = [(a, b) if chance.random() < 0.5 else (b, a) for a, b in combinations(members, 2)]
+        chance.shuffle(of_group)
+        couples += of_group
+    return couples
+
+
+def _differs(couple: Couple) -> bool:
+    return couple[0].sample.image_sha256 != couple[1].sample.image_sha256
+
+
+def _by_turns(couples: Sequence[Couple], num_pairs: int, chance: random.Random) -> list[Couple]:
+    """Couples such that every prompt has its turn before any has a second one."""
+    by_prompt: dict[str, list[Couple]] = defaultdict(list)
+    for couple in couples:
+        by_prompt[couple[0].group.prompt].append(couple)
+    queues = list(by_prompt.values())
+    chance.shuffle(queues)
+    turns = (couple for turn in zip_longest(*queues) for couple in turn if couple is not None)
+    return [couple for couple, _ in zip(turns, range(num_pairs), strict=False)]
+
+
+def _clear(couples: Sequence[Couple], wanted: LabelTaskCreate) -> list[tuple[Couple, VoteOutcome]]:
+    """The couples whose rewards differ most, and which picture has the higher one."""
+    if wanted.gold.num_pairs == 0:
+        return []
+    gaps = [(_gap(couple), index) for index, couple in enumerate(couples)]
+    clear = sorted((each for each in gaps if abs(each[0]) >= wanted.gold.least_gap), key=lambda each: -abs(each[0]))
+    if len(clear) < wanted.gold.num_pairs:
+        message = (
+            f"{len(clear)} pairs of the source have rewards that differ by {wanted.gold.least_gap:g} or more, and "
+            f"{wanted.gold.num_pairs} are asked for: ask for fewer, or lower gold.least_gap"
+        )
+        raise MalformedError(message, (FieldProblem(pointer="/gold/num_pairs", message=message),))
+    return [
+        (couples[index], VoteOutcome.FIRST if gap > 0 else VoteOutcome.SECOND)
+        for gap, index in clear[: wanted.gold.num_pairs]
+    ]
+
+
+def _gap(couple: Couple) -> float:
+    first, second = (each.sample.reward for each in couple)
+    return 0.0 if first is None or second is None else first - second
+
+
+def _key(couple: Couple) -> tuple[UUID, UUID]:
+    return couple[0].sample.id, couple[1].sample.id
+
+
+def _named(session: Session, pair: GoldPair) -> Couple:
+    query = select(SampleRow, GroupRow).join(GroupRow, GroupRow.id == SampleRow.group_id)
+    sides = []
+    for sample_id in (pair.sample_0, pair.sample_1):
+        found = session.execute(query.where(SampleRow.id == sample_id)).one_or_none()
+        if found is None:
+            raise NotFoundError(f"gold_pairs names sample {sample_id}, which is not there")
+        sides.append(Picture(found[0], found[1], f"{found[1].policy} of gold"))
+    if sides[0].group.prompt != sides[1].group.prompt:
+        message = f"samples {pair.sample_0} and {pair.sample_1} are of two prompts: a pair has one"
+        raise MalformedError(message, (FieldProblem(pointer="/gold_pairs", message=message),))
+    return sides[0], sides[1]
+
+
+def _columns(couple: Couple, known: VoteOutcome | None) -> dict[str, Any]:
+    first, second = couple
+    return {
+        "prompt": first.group.prompt,
+        "task": first.group.task,
+        "side_0": first.side,
+        "side_1": second.side,
+        "is_gold": known is not None,
+        "known": known,
+    }
+
+
+def _nothing(source: PairSourceConfig) -> str:
+    """Why a source may have given nothing, and the cure."""
+    return {
+        PairSourceKind.EVALUATION: f"run {source.run_id} has no evaluation pictures of both "
+        f"{' and '.join(source.policies)}: take an evaluate run with a base that has stored pictures",
+        PairSourceKind.CHECKPOINTS: f"run {source.run_id} has no probe pictures of two steps: train with the probe on, "
+        "or name two steps that have some",
+        PairSourceKind.RUNS: f"runs {source.run_id} and {source.other_run_id} share no prompt and seed outside "
+        "training: sample both with the same prompts and seed",
+        PairSourceKind.WITHIN_GROUP: f"run {source.run_id} has no stored training groups: take a train run that has "
+        "made a step",
+        PairSourceKind.SAMPLING: f"run {source.run_id} has no prompt with two pictures: sample with two seeds or more",
+    }[source.kind]

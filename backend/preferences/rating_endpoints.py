@@ -1,0 +1,125 @@
+"""/api/v1/rating: the rater's door. It tells prompts and pictures, and nothing of what made them."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from PIL import Image
+from sqlalchemy import select
+
+from backend.artifacts import run_folder
+from backend.dependencies import IdempotencyKey, RunsDirDep, SessionDep
+from backend.errors import GoneError, NotFoundError
+from backend.idempotency import once
+from backend.models import LabelPairRow, RaterRow
+from backend.preferences import serving, voting
+from backend.preferences.tokens import DOOR, Asking, is_swapped
+from backend.schemas.preference import (
+    BlindPair,
+    BlindPairs,
+    FlagCreate,
+    PairSide,
+    RaterVote,
+    RatingTask,
+    TaskStatus,
+    VotePut,
+)
+
+router = APIRouter(prefix="/rating", tags=["rating"])
+
+MOST_PAIRS = 20
+
+
+@router.get("")
+def get_rating_task(session: SessionDep, asking: Asking) -> RatingTask:
+    """What to look at, and how far this rater is."""
+    rater, task = asking
+    num_done, num_open = serving.progress_of(session, task, rater)
+    return RatingTask(
+        guideline=task.guidelines[-1],
+        guideline_version=len(task.guidelines),
+        status=TaskStatus(task.status),
+        num_done=num_done,
+        num_wanted=num_done + num_open,
+    )
+
+
+@router.get("/next")
+def next_pairs(
+    session: SessionDep, asking: Asking, count: Annotated[int, Query(ge=1, le=MOST_PAIRS)] = 2
+) -> BlindPairs:
+    """The next pairs, this rater's for ten minutes. 410 once the task is closed."""
+    rater, task = asking
+    if task.status == TaskStatus.CLOSED:
+        raise GoneError("this task is closed: every vote that you have sent is kept")
+    pairs = serving.next_pairs(session, task, rater, count=count)
+    return BlindPairs(data=[_blind(pair) for pair in pairs])
+
+
+@router.get("/pictures/{pair_id}/{side}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+def get_picture(
+    session: SessionDep, runs_dir: RunsDirDep, asking: Asking, pair_id: UUID, side: Literal["left", "right"]
+) -> Response:
+    """A picture of a pair as this rater sees it: no name, no tag, no text in the file."""
+    rater, task = asking
+    query = select(LabelPairRow).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
+    pair = session.scalars(query).one_or_none()
+    if pair is None:
+        raise NotFoundError(f"there is no picture of pair {pair_id}: take its address from GET {DOOR}/next")
+    shown = PairSide.model_validate(_shown(pair, rater, side))
+    try:
+        content = run_folder(runs_dir, shown.run_id).read(shown.image_path)
+    except FileNotFoundError:
+        raise GoneError("this picture is gone: flag the pair or skip it") from None
+    headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
+    return Response(_bare(content), media_type="image/png", headers=headers)
+
+
+@router.put("/votes/{vote_id}")
+def put_vote(session: SessionDep, asking: Asking, vote_id: UUID, wanted: VotePut) -> RaterVote:
+    """A vote under a UUID of the rater's: the same request any number of times is one vote."""
+    rater, task = asking
+    return voting.put_vote(session, task, rater, vote_id, wanted)
+
+
+@router.delete("/votes/{vote_id}")
+def undo_vote(session: SessionDep, asking: Asking, vote_id: UUID) -> RaterVote:
+    """Takes a vote back; it stays in the history, and the pair can be voted on anew."""
+    rater, task = asking
+    return voting.undo_vote(session, task, rater, vote_id)
+
+
+@router.post("/flags", status_code=201)
+def flag_pair(session: SessionDep, asking: Asking, wanted: FlagCreate, key: IdempotencyKey = None) -> FlagCreate:
+    """Tells the task's owner that something is wrong with a pair."""
+    rater, task = asking
+
+    def create() -> FlagCreate:
+        voting.flag_pair(session, task, rater, wanted)
+        return wanted
+
+    request = f"POST /rating/flags {rater.id} {wanted.model_dump_json()}"
+    return once(session, key, request, FlagCreate, create)
+
+
+def _blind(pair: LabelPairRow) -> BlindPair:
+    left, right = (f"{DOOR}/pictures/{pair.id}/{side}" for side in ("left", "right"))
+    return BlindPair(pair_id=pair.id, prompt=pair.prompt, left_url=left, right_url=right)
+
+
+def _shown(pair: LabelPairRow, rater: RaterRow, side: str) -> dict[str, object]:
+    is_first = (side == "left") is not is_swapped(rater.id, pair.id)
+    return pair.side_0 if is_first else pair.side_1
+
+
+def _bare(content: bytes) -> bytes:
+    """The same pixels in a file without texts; as it is where there are none."""
+    with Image.open(io.BytesIO(content)) as picture:
+        if picture.format == "PNG" and not picture.info:
+            return content
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, format="PNG")
+    return buffer.getvalue()

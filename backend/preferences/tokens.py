@@ -1,0 +1,98 @@
+"""The rater's door: a token that opens it and nothing else, and the order and sides that follow from who holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Header
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.dependencies import SessionDep
+from backend.errors import ForbiddenError
+from backend.models import LabelTaskRow, RaterRow
+from backend.problems import problem_response
+
+PREFIX = "rater_"
+DOOR = "/api/v1/rating"
+
+_LARGEST = 2**31 - 1
+
+
+def new_token() -> str:
+    """A token that nobody guesses."""
+    return PREFIX + secrets.token_urlsafe(24)
+
+
+def hash_of(token: str) -> str:
+    """What the studio keeps of a token; it is long and random, so a plain hash cannot be undone."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_shuffle() -> int:
+    """A number that makes an order of pairs: places times it, modulo a prime."""
+    return 1 + secrets.randbelow(_LARGEST - 1)
+
+
+def is_swapped(rater_id: UUID, pair_id: UUID) -> bool:
+    """Whether this rater sees the pair's first picture on the right: by chance, and the same at each look."""
+    return bool(hashlib.sha256(rater_id.bytes + pair_id.bytes).digest()[0] & 1)
+
+
+def token_of(authorization: str | None) -> str | None:
+    """The rater's token in an Authorization header, or None."""
+    found = re.fullmatch(r"Bearer\s+(\S+)", authorization or "", re.IGNORECASE)
+    return found[1] if found and found[1].startswith(PREFIX) else None
+
+
+def rater_of(
+    session: SessionDep, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> tuple[RaterRow, LabelTaskRow]:
+    """Who asks, and their task.
+
+    Raises:
+        ForbiddenError: without a rater's token, or with one that was withdrawn.
+    """
+    token = token_of(authorization)
+    found = None if token is None else _find(session, token)
+    if found is None or found[0].is_revoked:
+        raise ForbiddenError("this link opens nothing: it was withdrawn or not copied whole; ask for a new one")
+    return found
+
+
+Asking = Annotated[tuple[RaterRow, LabelTaskRow], Depends(rater_of, scope="function")]
+
+
+def _find(session: Session, token: str) -> tuple[RaterRow, LabelTaskRow] | None:
+    query = (
+        select(RaterRow, LabelTaskRow)
+        .join(LabelTaskRow, LabelTaskRow.id == RaterRow.label_task_id)
+        .where(RaterRow.token_hash == hash_of(token))
+    )
+    found = session.execute(query).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+class RaterLayer:
+    """Shuts every other route to a rater's token, whatever routes there will be: plain ASGI, before all of them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_foreign = scope["type"] == "http" and not _is_door(scope["path"])
+        if is_foreign and token_of(Headers(scope=scope).get("authorization")) is not None:
+            error = ForbiddenError("a rater's link opens the rater's page and nothing else of this studio")
+            await problem_response(error, scope)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_door(path: str) -> bool:
+    return path == DOOR or path.startswith(f"{DOOR}/")
