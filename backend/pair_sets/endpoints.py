@@ -30,7 +30,7 @@ def get_pair_sets(settings: SettingsDep) -> PairSets:
 
 
 PairSetsDep = Annotated[PairSets, Depends(get_pair_sets)]
-Format = Annotated[PairFormat, Query(description="See the format's own page: columns, one row a vote or a pair")]
+Format = Annotated[PairFormat, Query(description="Pick-a-Pic and CSV have one row a vote, HPDv2 one entry a pair")]
 Part = Annotated[PairPart | None, Query(description="Only prompts of this part; empty = all")]
 WithPictures = Annotated[bool, Query(description="Only of csv: a zip of the table and its pictures")]
 MADE: dict[int | str, dict[str, object]] = {200: {"description": "These pairs are a set already, under its first name"}}

@@ -6,8 +6,6 @@ its prompt was. Votes of one rater, and those of one prompt, resemble each other
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from backend.preferences.figures.votes import NUM_RESAMPLES, SEED, Floats, Ints
@@ -31,24 +29,22 @@ def resampled_counts(
         return counts
     _, raters = np.unique(rater, return_inverse=True)
     _, prompts = np.unique(prompt, return_inverse=True)
+    num_raters, num_prompts = int(raters.max()) + 1, int(prompts.max()) + 1
     # Votes of one rater, prompt and cell have one weight, so they are weighed once, in the order of their cells.
-    keys, multiplicity = np.unique(np.stack([cell, raters, prompts]), axis=1, return_counts=True)
-    starts = np.flatnonzero(np.diff(keys[0], prepend=-1))
+    keys, multiplicity = np.unique((cell * num_raters + raters) * num_prompts + prompts, return_counts=True)
+    cells, whose, what = keys // num_prompts // num_raters, keys // num_prompts % num_raters, keys % num_prompts
+    starts = np.flatnonzero(np.diff(cells, prepend=-1))
     generator = np.random.default_rng(seed)
-    size = max(1, _AT_ONCE // keys.shape[1])
-    for begin, of_raters, of_prompts in _draws(generator, raters.max() + 1, prompts.max() + 1, num_resamples, size):
-        weights = of_raters[:, keys[1]] * of_prompts[:, keys[2]] * multiplicity
-        counts[begin : begin + len(weights), keys[0][starts]] = np.add.reduceat(weights, starts, axis=1)
-    return counts
-
-
-def _draws(
-    generator: np.random.Generator, num_raters: int, num_prompts: int, num_resamples: int, size: int
-) -> Iterator[tuple[int, Floats, Floats]]:
-    """How often each rater and each prompt is drawn, for some resamples at a time."""
+    of_raters = drawn_counts(generator, num_raters, num_resamples).T.copy()
+    of_prompts = drawn_counts(generator, num_prompts, num_resamples).T.copy()
+    size = max(1, _AT_ONCE // len(keys))
     for begin in range(0, num_resamples, size):
-        rows = min(size, num_resamples - begin)
-        yield begin, drawn_counts(generator, num_raters, rows), drawn_counts(generator, num_prompts, rows)
+        part = slice(begin, begin + size)
+        # Draws are the last axis: what is gathered and summed then lies side by side.
+        weights = of_raters[whose, part] * of_prompts[what, part]
+        weights *= multiplicity[:, None]
+        counts[part, cells[starts]] = np.add.reduceat(weights, starts, axis=0).T
+    return counts
 
 
 def drawn_counts(generator: np.random.Generator, num_things: int, num_resamples: int) -> Floats:
