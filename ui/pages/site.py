@@ -21,6 +21,9 @@ HOT_PAGES = (
     ("groups", "Groups", "groups"),
     ("sample", "Sample", "sample"),
     ("compare", "Compare", "compare"),
+    ("rewards", "Rewards", "rewards"),
+    ("label", "Label", "label"),
+    ("label-results", "Label results", "label_results"),
 )
 
 

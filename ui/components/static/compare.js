@@ -71,7 +71,13 @@ function header(found) {
       h("p", { class: "u-muted", style: "margin-top:4px;overflow-wrap:anywhere" }, policies(config)),
       h("p", { class: "u-small u-muted", style: "margin-top:4px" }, settings.join(" · ")),
     ),
-    h("div", { class: "u-row" }, status(found.status), apiButton()),
+    h(
+      "div",
+      { class: "u-row" },
+      status(found.status),
+      h("a", { class: "u-btn", href: `/label?run=${found.run_id}` }, "Send to people"),
+      apiButton(),
+    ),
   );
 }
 

@@ -58,7 +58,7 @@ function interval(ends, tell, kind = "") {
   return ends ? h("div", { class: `u-small u-muted ${kind}` }, `[${tell(ends[0])}, ${tell(ends[1])}]`) : null;
 }
 
-function whisker(value, ends, at) {
+export function whisker(value, ends, at) {
   const [low, high] = ends ?? [value, value];
   const colour = low > 0 ? "var(--u-succeeded)" : high < 0 ? "var(--u-failed)" : "var(--u-muted)";
   return h(
@@ -74,7 +74,7 @@ function whisker(value, ends, at) {
   );
 }
 
-function axis(low, high, at) {
+export function axis(low, high, at, tell = signed) {
   const marks = ticks(low, high, 4);
   return h(
     "span",
@@ -82,7 +82,7 @@ function axis(low, high, at) {
     svg(
       "svg",
       { height: 16, "aria-hidden": "true" },
-      ...marks.map((mark) => svg("text", { x: at(mark), y: 12, "text-anchor": "middle" }, signed(mark))),
+      ...marks.map((mark) => svg("text", { x: at(mark), y: 12, "text-anchor": "middle" }, tell(mark))),
     ),
   );
 }

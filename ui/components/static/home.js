@@ -3,6 +3,7 @@ import { follow, get, post, query as url } from "./api.js";
 import { sparkline } from "./chart.js";
 import { action, card, empty, failure, h, show, status, titled, when } from "./dom.js";
 import { duration, plural } from "./format.js";
+import { isOpen, taskProgress, votesOf } from "./label_shared.js";
 import { apiButton, apiCalls } from "./shell.js";
 import { headlineReward, progress, runName } from "./runs_shared.js";
 
@@ -16,17 +17,20 @@ let stops = [],
 
 export async function mount(root) {
   titled("");
-  apiCalls([{ path: "/runs?limit=20" }, { path: "/workers" }, { path: "/recipes" }]);
+  apiCalls([{ path: "/runs?limit=20" }, { path: "/workers" }, { path: "/recipes" }, { path: "/label-tasks?limit=20" }]);
   clearInterval(refresh);
   refresh = setInterval(() => {
     if (!document.hidden) mount(root);
   }, REFRESH_MS);
   try {
-    const [runs, workers, recipes] = await Promise.all([get("/runs?limit=20"), get("/workers"), get("/recipes")]);
+    const paths = ["/runs?limit=20", "/workers", "/recipes", "/label-tasks?limit=20"];
+    const [runs, workers, recipes, tasks] = await Promise.all(paths.map(get));
     const list = runs.data;
+    const asking = tasks.data.filter((task) => isOpen(task) && task.num_votes < task.num_votes_wanted);
     const active = ["running", "queued", "paused"].flatMap((name) => list.filter((run) => run.status === name));
     const now = JSON.stringify([
       workers.data.length,
+      asking.map((task) => [task.id, task.num_votes]),
       list.map((run) => [run.id, run.status, active.indexOf(run) >= NUM_STREAMS ? run.step : null]),
     ]);
     if (now === shown) return;
@@ -41,6 +45,7 @@ export async function mount(root) {
         { class: "u-stack" },
         list.length ? activeCard(active) : null,
         list.length ? alarmCard(active) : null,
+        asking.length ? votesCard(asking) : null,
         list.length ? recentCard(list.filter((run) => !active.includes(run))) : null,
       ),
     );
@@ -206,6 +211,23 @@ async function collectAlarms(run, list, box) {
     );
     box.hidden = false;
   }
+}
+
+/** What people are still asked for. */
+function votesCard(tasks) {
+  const line = (task) =>
+    h(
+      "li",
+      { style: "display:block" },
+      h(
+        "div",
+        { class: "u-row", style: "margin-bottom:8px" },
+        h("a", { href: `/label?id=${task.id}` }, task.name),
+        h("span", { class: "u-muted u-small u-push" }, `${votesOf(task)} votes`),
+      ),
+      taskProgress(task),
+    );
+  return card("Votes waiting", h("ul", { class: "u-list" }, ...tasks.map(line)), h("a", { class: "u-push", href: "/label" }, "All tasks"));
 }
 
 function recentCard(done) {

@@ -1,14 +1,15 @@
 // The rater's page: two pictures, a prompt, a choice by key or by touch. The token of the link is all it knows; a vote
 // is written down before the next pair is shown, and the next pair is there before the vote is made.
-import { request } from "./api.js";
-import { h, toast } from "./dom.js";
-import { Outbox, isPassing, newId } from "./rate_outbox.js";
+import { toast } from "./dom.js";
+import { Door } from "./rate_door.js";
+import { Outbox, isPassing, isShutting, newId } from "./rate_outbox.js";
 import { PairSupply } from "./rate_pairs.js";
 import { RateView } from "./rate_view.js";
 
-const LIMIT_MS = 15000,
-  RETRY_MS = 3000,
+const RETRY_MS = 3000,
   RENEW_MS = 15000,
+  LOOK_AGAIN_MS = 30000,
+  CLOSED = 410,
   NUM_PAST = 50,
   NUM_KEPT = 6;
 const CHOICES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", ArrowDown: "both_bad", s: "skip" };
@@ -16,6 +17,7 @@ const CHOICES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", ArrowD
 class Rating {
   constructor(root, token) {
     this.token = token;
+    this.door = new Door(token);
     this.pastKey = `unmask-rating-past/${token}`;
     // Of this tab, and kept through a reload, so that undo goes on where it was.
     this.past = JSON.parse(sessionStorage.getItem(this.pastKey) ?? "[]");
@@ -27,15 +29,15 @@ class Rating {
       flag: (reason) => this.flag(reason),
       retry: () => this.start(),
     });
-    this.outbox = new Outbox(token, (item) => this.send(item), {
+    this.outbox = new Outbox(token, (item) => this.door.send(item), {
       change: () => this.changed(),
       refused: (item, error) => this.refused(item, error),
-      shut: (error) => this.shut(error),
+      shut: () => this.shut(),
       elsewhere: (item) => this.elsewhere(item),
     });
     this.supply = new PairSupply(
       (count) => this.ask(count),
-      (url) => this.picture(url),
+      (url) => this.door.picture(url),
       (id) => this.taken.has(id) || this.shown?.pair.pair_id === id,
     );
     addEventListener("keydown", (event) => this.press(event));
@@ -51,13 +53,14 @@ class Rating {
     } catch (error) {
       return this.failed(error);
     }
-    this.next();
+    if (this.task.status === "closed") this.close();
+    else this.next();
   }
 
   /** The task as it is now: its guideline, and how far this rater is. */
   async renew() {
     const asked = performance.now();
-    const task = (await this.call("GET", "/rating")).data;
+    const task = (await this.door.call("GET", "/rating")).data;
     this.renewedAt = asked;
     this.task = task;
     const waiting = this.outbox.items();
@@ -81,28 +84,10 @@ class Rating {
     if (this.task) this.view.counted(this.count, this.task.num_wanted);
   }
 
-  call(method, path, body, headers = {}) {
-    const options = AbortSignal.timeout ? { signal: AbortSignal.timeout(LIMIT_MS) } : {};
-    return request(method, path, body, { Authorization: `Bearer ${this.token}`, ...headers }, options);
-  }
-
   async ask(count) {
     // With nothing on its way the studio knows best what is voted on.
     if (!this.outbox.items().length) this.taken.clear();
-    return (await this.call("GET", `/rating/next?count=${count}`)).data.data;
-  }
-
-  /** A decoded picture, or words in its place where its file is gone: the pair can still be flagged or skipped. */
-  async picture(url) {
-    const response = await fetch(url, { headers: { Authorization: `Bearer ${this.token}` } });
-    if (response.status === 404 || response.status === 410)
-      return h("span", { class: "u-rate-missing", role: "img" }, "This picture is missing: skip the pair, or flag it.");
-    if (!response.ok) throw Object.assign(new Error("no picture"), { status: response.status });
-    const image = h("img", { src: URL.createObjectURL(await response.blob()), draggable: "false" });
-    await image.decode();
-    // A small picture is shown as it is, cell by cell; a large one is scaled smoothly.
-    image.classList.toggle("small", image.naturalWidth < 256);
-    return image;
+    return (await this.door.call("GET", `/rating/next?count=${count}`)).data.data;
   }
 
   /** Shows the next pair at once where it is held, and has more fetched behind it. */
@@ -122,9 +107,19 @@ class Rating {
     if (pair) return this.show(pair);
     // What is offered is taken already, or nothing is: the studio knows for sure once it has every vote.
     if (this.outbox.items().length) return this.view.waiting(this.outbox.isStuck);
-    if (this.supply.isAtEnd) return this.view.done(this.past.length > 0);
-    this.timer = setTimeout(() => this.next(), RETRY_MS);
-    this.view.waiting(false);
+    const isDone = this.supply.isAtEnd && this.task.num_done >= this.task.num_wanted;
+    // Others may give pairs back, so it is asked again from time to time, also at the end.
+    this.timer = setTimeout(() => this.again(), isDone ? LOOK_AGAIN_MS : RETRY_MS);
+    if (isDone) this.view.done(this.past.length > 0);
+    else this.view.waiting(false);
+  }
+
+  again() {
+    clearTimeout(this.timer);
+    this.renew().then(
+      () => this.shown || this.next(),
+      (error) => this.failed(error),
+    );
   }
 
   show(pair) {
@@ -133,7 +128,9 @@ class Rating {
   }
 
   failed(error) {
-    if (!isPassing(error)) return this.shut(error);
+    if (error.status === CLOSED) return this.close();
+    if (isShutting(error)) return this.shut();
+    if (!isPassing(error)) return this.view.failed(error);
     // A pair on screen can be voted on all the same.
     clearTimeout(this.timer);
     this.timer = setTimeout(() => (this.task ? !this.shown && this.next() : this.start()), RETRY_MS);
@@ -183,19 +180,14 @@ class Rating {
     this.view.say("Flagged. Choose or skip the pair now.");
   }
 
-  send({ kind, id, body }) {
-    if (kind === "vote") return this.call("PUT", `/rating/votes/${id}`, body);
-    if (kind === "undo") return this.call("DELETE", `/rating/votes/${id}`);
-    return this.call("POST", "/rating/flags", body, { "Idempotency-Key": id });
-  }
-
   /** What waits has changed, here or in another tab. */
   changed() {
     const waiting = this.outbox.items();
     this.view.waitingVotes(waiting, this.outbox.isStuck);
-    if (waiting.length || !this.task || this.isShut) return;
-    if (!this.shown || performance.now() - this.renewedAt > RENEW_MS) this.renew().catch(() => {});
-    if (!this.shown) this.next();
+    if (this.isShut) return this.tell();
+    if (waiting.length || !this.task) return;
+    if (!this.shown) return this.again();
+    if (performance.now() - this.renewedAt > RENEW_MS) this.renew().catch(() => {});
   }
 
   elsewhere({ kind, pair_id: id }) {
@@ -216,11 +208,20 @@ class Rating {
     this.view.say(`${what} was not accepted: ${error.message}`);
   }
 
-  shut(error) {
-    this.isShut = true;
-    this.shown = null;
+  /** The link was withdrawn: what waits can never be sent. */
+  shut() {
+    this.end(() => this.view.shut());
+  }
+
+  /** The task is closed: nothing new is shown, and what waits is still taken. */
+  close() {
+    this.end(() => this.view.closed(this.outbox.items().length));
+  }
+
+  end(tell) {
     clearTimeout(this.timer);
-    this.view.shut(error, this.outbox.items().length);
+    Object.assign(this, { isShut: true, shown: null, tell });
+    tell();
   }
 
   press(event) {

@@ -2,7 +2,6 @@
 // reload, a second tab and a restart of the studio. Knows ids and requests, neither pictures nor pages.
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
-const SHUT = [401, 403, 410];
 
 /** A UUID of version 4. Browsers give `randomUUID` to secure pages only, and a studio on a laptop's network is none. */
 export function newId() {
@@ -17,7 +16,7 @@ export function newId() {
 export class Outbox {
   /**
    * `send(item)` is one request. `on.change()` after what waits has changed, `on.refused(item, error)` for what the
-   * studio will never take, `on.shut(error)` when the link is no longer good, `on.elsewhere(item)` for another tab's.
+   * studio will never take, `on.shut()` when the link is no longer good, `on.elsewhere(item)` for another tab's.
    */
   constructor(token, send, on) {
     Object.assign(this, { send, on, prefix: `unmask-rating/${token}/`, lastTime: 0, numFailed: 0, timer: 0 });
@@ -72,8 +71,8 @@ export class Outbox {
       try {
         await this.send(item);
       } catch (error) {
-        this.isShut = SHUT.includes(error.status);
-        if (this.isShut) return this.on.shut(error);
+        this.isShut = isShutting(error);
+        if (this.isShut) return this.on.shut();
         if (isPassing(error)) return this.retry();
         this.on.refused(item, error);
       }
@@ -94,4 +93,9 @@ export class Outbox {
 /** True for what the next try may cure: no network, a studio that restarts, one that is busy. */
 export function isPassing(error) {
   return !error.status || [408, 425, 429].includes(error.status) || error.status >= 500;
+}
+
+/** True where the link opens nothing: it was withdrawn, or never was one. */
+export function isShutting(error) {
+  return error.status === 401 || error.status === 403;
 }

@@ -118,8 +118,8 @@ export class RateView {
   }
 
   closed(num_waiting) {
-    const lost = num_waiting ? ` ${plural(num_waiting, "vote")} could not be sent in time.` : "";
-    this.alone("This task is closed", `Thank you: the votes that came in before are counted.${lost}`);
+    const still = num_waiting ? ` ${plural(num_waiting, "vote")} still on the way: leave this page open until this line is gone.` : "";
+    this.alone("This task is closed", `Thank you: every vote that you have sent is kept.${still}`);
   }
 
   shut() {

@@ -5,7 +5,7 @@ import { Points } from "./chart.js";
 import { h, identifier, show, status, titled, toast, when } from "./dom.js";
 import { duration } from "./format.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
-import { TERMINAL, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
+import { TERMINAL, canBeJudged, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
 import { chartsFor } from "./run_charts.js";
 import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "./run_panels.js";
 
@@ -210,6 +210,7 @@ function headerOf(run, live, after) {
         { class: "u-row" },
         ...verbButtons(run, after),
         run.config.base ? h("a", { class: "u-btn u-main", href: `/compare?id=${run.id}` }, "Compare") : null,
+        canBeJudged(run) ? h("a", { class: "u-btn", href: `/label?run=${run.id}` }, "Send to people") : null,
         TERMINAL.includes(run.status) ? cloneButton(run) : null,
         apiButton(),
       ),

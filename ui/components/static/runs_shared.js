@@ -70,6 +70,12 @@ export function cloneButton(run) {
   return h("a", { class: "u-btn", href: `/launch?clone=${run.id}` }, "Clone");
 }
 
+/** Whether pairs for people can be made of a run's pictures. */
+export function canBeJudged(run) {
+  const isOfKind = run.kind === "train" || run.kind === "sample" || (run.kind === "evaluate" && run.config.base);
+  return Boolean(isOfKind && run.step > 0);
+}
+
 /**
  * The line that stands where something of a run is not there: why it is awaited, or that it will not come. `renew()`
  * says what holds now; `words` has a sentence for `coming` and one for `never`, and where it helps for `paused`.

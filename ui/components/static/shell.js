@@ -5,8 +5,10 @@ const PAGES = [
   ["/", "Home", "h"],
   ["/runs", "Runs", "r"],
   ["/launch", "Launch", "l"],
+  ["/rewards", "Rewards", "w"],
+  ["/label", "Label", "v"],
 ];
-const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/compare": "/runs" };
+const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/compare": "/runs", "/label-results": "/label" };
 const extraKeys = new Map();
 let calls = [];
 
@@ -143,7 +145,7 @@ function navigation() {
       "div",
       { class: "u-nav-in" },
       h("a", { class: "u-brand", href: "/", "aria-label": "Unmask Studio" }, logo(), h("span", {}, "Unmask Studio")),
-      ...links,
+      h("div", { class: "u-nav-links" }, ...links),
       h("span", { class: "u-space" }),
       h(
         "button",
@@ -174,6 +176,8 @@ function awaitContent() {
 }
 
 document.body.prepend(navigation());
+// On a phone the pages' row is longer than the screen: the present page is in view.
+document.querySelector(".u-nav-links a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 awaitContent();
 labelTheme();
 addEventListener("keydown", press);
