@@ -12,6 +12,7 @@ BENCHMARKS = (
     "tests.bench.bench_middle_update",
     "tests.bench.measured_peaks",
     "tests.bench.bench_api",
+    "tests.bench.bench_votes",
 )
 
 

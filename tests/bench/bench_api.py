@@ -96,14 +96,14 @@ def postgres() -> Iterator[str]:
 
 
 @contextmanager
-def serve(url: str) -> Iterator[str]:
-    """The API on a database, in a process of its own; gives its address."""
+def serve(url: str, *, app: str = "backend.app:create_app", **environment: str) -> Iterator[str]:
+    """An app on a database, in a process of its own; gives its address."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "backend.app:create_app", "--factory", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", app, "--factory", "--port", str(port)]
     process = subprocess.Popen(
-        [*command, "--no-access-log", "--log-level", "error"], env=os.environ | {"DATABASE_URL": url}
+        [*command, "--no-access-log", "--log-level", "error"], env=os.environ | environment | {"DATABASE_URL": url}
     )
     try:
         address = f"http://127.0.0.1:{port}"
