@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 from starlette.exceptions import HTTPException
 
+from backend.bundles import endpoints as bundles
 from backend.catalogue import endpoints as catalogue
 from backend.catalogue.service import get_version
 from backend.db import build_engine, build_sessions, database_url
@@ -28,6 +29,8 @@ from backend.preferences import rating_endpoints as rating
 from backend.preferences.tokens import RaterLayer
 from backend.preflight import endpoints as preflight
 from backend.problems import MEDIA_TYPE, install_handlers
+from backend.registry import alias_endpoints as aliases
+from backend.registry import endpoints as registry
 from backend.reward_models import endpoints as reward_models
 from backend.runs import endpoints as runs
 from backend.runs import event_endpoints as run_events
@@ -45,6 +48,22 @@ Times are RFC 3339 in UTC; a number that is NaN or infinite is null."""
 _IDLE_SECONDS = 2.0
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+# All of them under /api/v1, in the order of the contract.
+ROUTERS = (
+    runs.router,
+    run_events.router,
+    bundles.router,
+    samples.router,
+    evaluations.router,
+    preferences.router,
+    rating.router,
+    reward_models.router,
+    registry.router,
+    aliases.router,
+    catalogue.router,
+    preflight.router,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -66,17 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.sessions = None if app.state.engine is None else build_sessions(app.state.engine)
     app.state.feed = None if app.state.sessions is None else EventFeed(app.state.sessions)
     app.state.collectors = (REQUESTS, SECONDS)
-    for router in (
-        runs.router,
-        run_events.router,
-        samples.router,
-        evaluations.router,
-        preferences.router,
-        rating.router,
-        reward_models.router,
-        catalogue.router,
-        preflight.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
     app.include_router(catalogue.health)
     app.include_router(_nothing_here)

@@ -157,10 +157,10 @@ def _part_fields(path: str, info: FieldInfo, part: type[BaseModel], is_optional:
     for name, inner in part.model_fields.items():
         deeper, deeper_optional = _part_of(inner.annotation)
         here = f"{path}.{name}"
-        if deeper is None:
-            yield _field(here, inner)
-        else:
+        if deeper is not None:
             yield from _part_fields(here, inner, deeper, deeper_optional)
+        elif not _is_constant(inner):
+            yield _field(here, inner)
 
 
 def _slot_fields(path: str, slot: int, part: type[BaseModel]) -> Iterator[FormField]:
@@ -239,7 +239,8 @@ def _num_slots(info: FieldInfo, part: type[BaseModel]) -> int:
 
 
 def _is_constant(info: FieldInfo) -> bool:
-    return get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1
+    is_the_studios = isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("readOnly") is True
+    return is_the_studios or (get_origin(info.annotation) is Literal and len(get_args(info.annotation)) == 1)
 
 
 def _bounds(info: FieldInfo, kind: FieldKind) -> tuple[str, str]:

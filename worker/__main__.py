@@ -14,7 +14,7 @@ import yaml
 
 from backend.artifacts import FolderBusyError, RunFolder
 from backend.schemas.config import AnyRunConfig, TrainConfig, run_config_adapter
-from backend.schemas.event import Body, StatusChanged
+from backend.schemas.event import Body, StatusChanged, StepFinished
 from backend.schemas.run import RequestFlags
 from worker.jobs import run_job
 from worker.jobs.joining import follow_first, joined_processes
@@ -34,11 +34,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     parser.add_argument("recipe", type=Path, help="a run's configuration as YAML")
     parser.add_argument("--out", type=Path, help="the run's folder; default: ./out/<recipe>")
+    parser.add_argument("--until-step", type=int, help="stop after this step, with a checkpoint; go on by repeating")
     parser.add_argument("--json", action="store_true", help="every event as a line of JSON")
     arguments = parser.parse_args()
     folder = RunFolder((arguments.out or Path("out") / arguments.recipe.stem).resolve())
     try:
-        return take_part(read_recipe(arguments.recipe), folder, print_json if arguments.json else print_line)
+        show = print_json if arguments.json else print_line
+        return take_part(read_recipe(arguments.recipe), folder, show, arguments.until_step)
     except PeerLostError as error:
         print(f"error: {error}", file=sys.stderr)
         return PEER_LOST
@@ -57,6 +59,7 @@ def take_part(
     config: AnyRunConfig,
     folder: RunFolder,
     show: Callable[[Body], None],
+    until_step: int | None = None,
 ) -> int:
     """Performs the run, starts the processes that do, or does one of these processes' part; gives the exit code."""
     if not is_rank() and isinstance(config, TrainConfig) and config.scaling.num_processes > 1:
@@ -67,7 +70,7 @@ def take_part(
         return follow_first(folder, config)
     with folder.lock(), joined_processes(config) as processes:
         keep_config(config, folder)
-        perform(config, folder, show, processes)
+        perform(config, folder, show, processes, until_step)
     return 0
 
 
@@ -104,14 +107,17 @@ def perform(
     folder: RunFolder,
     show: Callable[[Body], None],
     processes: Processes = ALONE,
+    until_step: int | None = None,
 ) -> None:
-    """Drives the job to its end; nobody asks anything of it."""
+    """Drives the job to its end, or has it pause once a step is done; nobody asks anything else of it."""
     job = run_job(config, folder, processes)
     try:
         body = next(job)
+        is_far_enough = False
         while True:
             show(body)
-            body = job.send(RequestFlags())
+            is_far_enough |= until_step is not None and isinstance(body, StepFinished) and body.step >= until_step
+            body = job.send(RequestFlags(is_pause_requested=is_far_enough))
     except StopIteration as end:
         show(StatusChanged(status=end.value, reason=f"its files lie in {folder.root}"))
 

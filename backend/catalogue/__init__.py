@@ -1,1 +1,1 @@
-"""What a run can be made of and by: models, recipes, workers, the version."""
+"""What a run can be made by: recipes, workers, the version."""

@@ -1,32 +1,23 @@
-"""/api/v1/models, recipes, workers, version, config-schema: what a run can be made of and by; and the health routes."""
+"""/api/v1/recipes, workers, version, config-schema: what a run can be made of and by; and the health routes."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from backend.catalogue import repository, service
-from backend.dependencies import After, Limit, RunsDirDep, SessionDep, SettingsDep, decode_cursor, sessions_of
+from backend.dependencies import SessionDep, SettingsDep, sessions_of
 from backend.recipes.loading import get_recipe as find_recipe
 from backend.recipes.loading import load_recipes
 from backend.runs import repository as runs
 from backend.schemas.base import Page
 from backend.schemas.config import run_config_adapter
-from backend.schemas.run import Model, Readiness, Recipe, RunStatus, Version, Worker
+from backend.schemas.run import Readiness, Recipe, RunStatus, Version, Worker
 
 router = APIRouter(tags=["catalogue"])
 health = APIRouter(tags=["health"])
-
-
-@router.get("/models")
-def list_models(session: SessionDep, runs_dir: RunsDirDep, limit: Limit = 20, after: After = None) -> Page[Model]:
-    """Policies that runs can start from: the shipped one, then checkpoints, the newest run first."""
-    place = decode_cursor(after, datetime.fromisoformat, UUID)
-    return service.list_models(session, runs_dir, limit=limit, after=None if place is None else (place[0], place[1]))
 
 
 @router.get("/recipes")

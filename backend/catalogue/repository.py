@@ -1,18 +1,17 @@
-"""All SQL on workers, and on the runs whose policies other runs can start from."""
+"""All SQL on workers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from backend.models import CheckpointRow, RunRow, WorkerRow
+from backend.models import WorkerRow
 from backend.queue import RUN_QUEUE
-from backend.schemas.every_run import RunKind
 
 SILENT_AFTER_SECONDS = 90.0
 
@@ -46,25 +45,3 @@ def list_workers(session: Session) -> Sequence[WorkerRow]:
         WorkerRow.seen_at > func.now() - timedelta(seconds=SILENT_AFTER_SECONDS)
     )
     return session.scalars(select(WorkerRow).where(is_shown).order_by(WorkerRow.name)).all()
-
-
-def list_trained(
-    session: Session, *, limit: int, after: tuple[datetime, UUID] | None = None
-) -> Sequence[tuple[RunRow, CheckpointRow]]:
-    """The newest `limit` runs that made a policy, each with its checkpoints, the newest first."""
-    makers = (RunKind.TRAIN, RunKind.PRETRAIN)
-    newest = (
-        select(RunRow.id)
-        .where(RunRow.kind.in_(makers), select(CheckpointRow).where(CheckpointRow.run_id == RunRow.id).exists())
-        .order_by(RunRow.created_at.desc(), RunRow.id.desc())
-        .limit(limit)
-    )
-    if after is not None:
-        newest = newest.where(tuple_(RunRow.created_at, RunRow.id) < after)
-    query = (
-        select(RunRow, CheckpointRow)
-        .join(CheckpointRow, CheckpointRow.run_id == RunRow.id)
-        .where(RunRow.id.in_(newest))
-        .order_by(RunRow.created_at.desc(), RunRow.id.desc(), CheckpointRow.step.desc())
-    )
-    return session.execute(query).all()

@@ -11,11 +11,14 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from backend.cli.bundle_commands import bundle_app
 from backend.cli.catalogue_commands import models, recipes
+from backend.cli.export_command import export_metrics
 from backend.cli.output import show_error
 from backend.cli.pair_commands import pairs_app
 from backend.cli.picture_commands import evaluate, sample
 from backend.cli.preflight_command import preflight
+from backend.cli.registry_commands import alias_app, model_app
 from backend.cli.reward_model_commands import reward_model_app
 from backend.cli.run_commands import run_app
 from backend.cli.studio_commands import migrate, openapi, up, version
@@ -32,11 +35,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (up, migrate, sample, evaluate, preflight, models, recipes, openapi, version):
+for command in (up, migrate, sample, evaluate, preflight, models, recipes, export_metrics, openapi, version):
     app.command()(command)
 app.add_typer(run_app, name="run")
 app.add_typer(pairs_app, name="pairs")
 app.add_typer(reward_model_app, name="reward-model")
+app.add_typer(model_app, name="model")
+app.add_typer(alias_app, name="alias")
+app.add_typer(bundle_app, name="bundle")
 
 
 @app.callback()

@@ -7,7 +7,6 @@ from typing import Any
 from backend.client.connection import Connection
 from backend.schemas.base import Page
 from backend.schemas.run import (
-    Model,
     Readiness,
     Recipe,
     Version,
@@ -16,11 +15,7 @@ from backend.schemas.run import (
 
 
 class CatalogueRoutes(Connection):
-    """Reading models, recipes, workers and the version."""
-
-    def list_models(self, *, limit: int = 20, after: str | None = None) -> Page[Model]:
-        """Policies that runs can start from."""
-        return self._get(Page[Model], "/models", limit=limit, after=after)
+    """Reading recipes, workers and the version."""
 
     def list_recipes(self) -> list[Recipe]:
         """The shipped configurations."""

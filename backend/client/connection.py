@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from uuid import UUID
 
 import httpx
@@ -57,6 +57,20 @@ class Connection:
             raise self._away(error) from error
         raise_problem(response)
         return response
+
+    def _receive(self, path: str, file: IO[bytes], **params: Any) -> int:
+        """Writes an answer into an open file as it comes; gives its size in bytes."""
+        num_bytes = 0
+        try:
+            with self._http.stream("GET", f"/api/v1{path}", params=params) as response:
+                if response.is_error:
+                    response.read()
+                raise_problem(response)
+                for piece in response.iter_bytes():
+                    num_bytes += file.write(piece)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        return num_bytes
 
     def _away(self, error: Exception) -> UnavailableError:
         return UnavailableError(

@@ -1,10 +1,12 @@
 """The tables, one a file. Rows are `...Row`; what the world sees is in `backend/schemas`."""
 
+from backend.models.alias import AliasMoveRow, AliasRow
 from backend.models.checkpoint import CheckpointRow
 from backend.models.event import EventRow
 from backend.models.frames import FramesRow
 from backend.models.group import GroupRow
 from backend.models.idempotency import IdempotencyRow
+from backend.models.imported_model import ImportedModelRow
 from backend.models.label_pair import LabelPairRow
 from backend.models.label_task import LabelTaskRow
 from backend.models.metric import MetricRow
@@ -17,11 +19,14 @@ from backend.models.vote import VoteRow
 from backend.models.worker import WorkerRow
 
 __all__ = [
+    "AliasMoveRow",
+    "AliasRow",
     "CheckpointRow",
     "EventRow",
     "FramesRow",
     "GroupRow",
     "IdempotencyRow",
+    "ImportedModelRow",
     "LabelPairRow",
     "LabelTaskRow",
     "MetricRow",

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from backend.catalogue import repository
 from backend.dependencies import RunsDirDep, SessionDep
 from backend.preflight import service
+from backend.runs.aliases import freeze
 from backend.schemas.preflight import Preflight, PreflightRequest
 
 router = APIRouter(tags=["preflight"])
@@ -16,4 +17,5 @@ router = APIRouter(tags=["preflight"])
 def preflight_run(session: SessionDep, runs_dir: RunsDirDep, wanted: PreflightRequest) -> Preflight:
     """Memory by part, time a step, and what to change where it does not fit; nothing is run."""
     workers = [row.to_wire() for row in repository.list_workers(session)]
-    return service.preflight(wanted, workers, runs_dir)
+    frozen = wanted.model_copy(update={"config": freeze(session, wanted.config)})
+    return service.preflight(frozen, workers, runs_dir)

@@ -21,6 +21,7 @@ from backend.dependencies import (
 from backend.idempotency import once
 from backend.models import RunRow
 from backend.runs import repository, service
+from backend.runs.aliases import freeze
 from backend.runs.preview import preview
 from backend.schemas.base import Page
 from backend.schemas.every_run import RunKind
@@ -47,9 +48,9 @@ def create_run(
 
 
 @router.post("/preview")
-def preview_run(runs_dir: RunsDirDep, wanted: RunCreate) -> RunPreview:
-    """Checks a configuration without running it: complete, as YAML, with warnings."""
-    return preview(wanted.config, runs_dir)
+def preview_run(session: SessionDep, runs_dir: RunsDirDep, wanted: RunCreate) -> RunPreview:
+    """Checks a configuration without running it: complete, as YAML, with warnings; aliases are replaced."""
+    return preview(freeze(session, wanted.config), runs_dir)
 
 
 @router.get("")

@@ -13,7 +13,7 @@ from backend.schemas.every_run import PolicyConfig
 # The shipped policy lies in the worker's package, whose code the web process never imports.
 SHIPPED_POLICY = Path(__file__).resolve().parents[2] / "worker" / "shapes" / "weights"
 
-_RUN_SOURCE = re.compile(r"run:(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<step>\d+))?")
+RUN_SOURCE = re.compile(r"run:(?P<run>[A-Za-z0-9][A-Za-z0-9_-]*)(?:@(?P<step>\d+))?")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _ADAPTER_CONFIG = "adapter_config.json"
 
@@ -26,7 +26,7 @@ def policy_folder(policy: PolicyConfig, runs_dir: Path) -> Path:
     """
     if policy.source == "shipped":
         return SHIPPED_POLICY
-    match = _RUN_SOURCE.fullmatch(policy.source)
+    match = RUN_SOURCE.fullmatch(policy.source)
     if match is None:
         folder = Path(policy.source).expanduser()
         folder = folder.parent if folder.is_file() else folder

@@ -14,6 +14,7 @@ from backend.errors import MalformedError, OutdatedError
 from backend.models import RunRow
 from backend.recipes.loading import changed_settings, load_recipes
 from backend.runs import repository
+from backend.runs.aliases import freeze
 from backend.runs.needs import refuse_unmet
 from backend.runs.vocabulary import unread_words
 from backend.schemas.base import FieldProblem
@@ -23,20 +24,24 @@ from backend.schemas.run import Run, RunClone, RunCreate, RunEdit, RunStatus
 
 
 def create_run(session: Session, runs_dir: Path, wanted: RunCreate) -> Run:
-    """Queues a run; its message leaves after the commit. What it should be warned of is among its first events."""
+    """Queues a run; its message leaves after the commit. What it should be warned of is among its first events.
+
+    An alias is replaced by the model that it means now.
+    """
     if wanted.parent_run_id is not None:
         repository.get_run(session, run_id=wanted.parent_run_id)
     _refuse_foreign_recipe(wanted)
-    refuse_unmet(wanted.config, runs_dir)
+    config = freeze(session, wanted.config)
+    refuse_unmet(config, runs_dir)
     row = repository.create_run(
         session,
-        config=wanted.config,
+        config=config,
         kind=wanted.config.kind,
         name=wanted.config.name or _name_after(wanted),
         recipe=wanted.recipe,
         tags=_distinct(wanted.tags),
         parent_run_id=wanted.parent_run_id,
-        alarms=_alarms(wanted.config, runs_dir),
+        alarms=_alarms(config, runs_dir),
     )
     after_commit(session, _nudge(row.id))
     return row.to_wire()

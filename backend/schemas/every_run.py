@@ -10,6 +10,8 @@ from pydantic import Field
 from backend.schemas.base import Section, unit
 from backend.schemas.scaling import Precision
 
+ALIAS_PREFIX = "alias:"
+
 
 class RunKind(StrEnum):
     """What a run does."""
@@ -29,7 +31,14 @@ class PolicyConfig(Section):
         min_length=1,
         max_length=1000,
         title="Policy",
-        description="shipped, a folder, a hub name as showlab/show-o-512x512, run:<id>, or run:<id>@<step>.",
+        description="shipped, a folder, a hub name as showlab/show-o-512x512, run:<id>, run:<id>@<step>, alias:<name>.",
+    )
+    alias: str = Field(
+        "",
+        max_length=40,
+        title="Alias",
+        description="The alias that source was taken from; the studio writes it.",
+        json_schema_extra={"readOnly": True},
     )
     num_threads: int = Field(0, ge=0, le=256, title="CPU threads", description="Threads of the job; 0 = all cores.")
     device: Literal["auto", "cpu", "cuda"] = Field(

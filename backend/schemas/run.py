@@ -1,4 +1,4 @@
-"""The dictionary's run, what creates one, and what hangs on it: metrics, checkpoints, models, recipes."""
+"""The dictionary's run, what creates one, and what hangs on it: metrics, checkpoints, recipes."""
 
 from __future__ import annotations
 
@@ -134,18 +134,6 @@ class Checkpoint(WireModel):
     num_bytes: int
     state_hash: str = Field(description="Hash of parameters and optimizer state; equal after an exact resume")
     created_at: Timestamp
-
-
-class Model(WireModel):
-    """A policy that runs can start from."""
-
-    source: str = Field(description="What goes into `policy.source` of a configuration")
-    name: str
-    run_id: UUID | None
-    step: int | None
-    num_parameters: int | None = Field(description="Of transformer and tokenizer; null = its files are not there")
-    created_at: Timestamp | None
-    description: str
 
 
 class Recipe(WireModel):

@@ -1,8 +1,7 @@
-"""Models, recipes, workers, health: what a run can be made of and by, and whether everything is there."""
+"""Recipes, workers, health: what a run can be made by, and whether everything is there."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +14,11 @@ from sqlalchemy.orm import Session, sessionmaker
 import migrations
 from backend.app import create_app
 from backend.catalogue import repository
-from backend.catalogue.weights import count_parameters
 from backend.db import transaction
 from backend.models import RunRow, WorkerRow
 from backend.recipes.loading import load_recipe, load_recipes
-from backend.runs import repository as runs
 from backend.runs.preview import to_yaml
-from backend.samples import repository as samples
-from backend.schemas.config import PretrainConfig, TrainConfig
-from backend.schemas.event import CheckpointSaved
+from backend.schemas.config import TrainConfig
 from backend.settings import Settings
 
 Sessions = sessionmaker[Session]
@@ -69,68 +64,6 @@ def test_every_shipped_recipe_is_served_as_it_is_checked_in(api: TestClient) -> 
         assert api.get(f"/api/v1/recipes/{recipe.name}").json()["yaml"] == recipe.yaml
         assert api.post("/api/v1/runs/preview", json={"config": recipe.config.model_dump(mode="json")}).is_success
     assert api.get("/api/v1/recipes/none").json()["code"] == "not_found"
-
-
-def test_models_are_the_shipped_one_and_every_checkpoint(
-    api: TestClient, sessions: Sessions, make_run: MakeRun
-) -> None:
-    make_run(name="without a checkpoint")
-    rows = [make_run(name=f"r{number}", worker="w") for number in range(3)]
-    for row in rows:
-        for step in (10, 20):
-            saved = CheckpointSaved(step=step, sha256="s", num_bytes=5, state_hash="h", path="p")
-            with transaction(sessions) as session:
-                samples.add_checkpoint(session, run_id=row.id, attempt=1, saved=saved)
-    first = api.get("/api/v1/models", params={"limit": 2}).json()
-    rest = api.get("/api/v1/models", params={"limit": 2, "after": first["next_cursor"]}).json()
-    assert (first["has_more"], rest["has_more"]) == (True, False)
-    assert [model["source"] for model in first["data"] + rest["data"]] == [
-        "shipped",
-        *(f"run:{row.id}@{step}" for row in rows[::-1] for step in (20, 10)),
-    ]
-
-
-def test_models_tell_their_size_from_their_files(
-    api: TestClient, sessions: Sessions, make_run: MakeRun, tmp_path: Path
-) -> None:
-    row = make_run(worker="w")
-    folder = tmp_path / "runs" / str(row.id)
-    write_weights(folder / "checkpoints/000020/policy", {"a": [3, 4], "b": [5]})
-    write_weights(folder / "checkpoints/000020/policy/vq", {"c": [2], "quantize.embedding": [100]})
-    for step in (10, 20):
-        saved = CheckpointSaved(step=step, sha256="s", num_bytes=5, state_hash="h", path=f"checkpoints/{step:06d}")
-        with transaction(sessions) as session:
-            samples.add_checkpoint(session, run_id=row.id, attempt=1, saved=saved)
-    shipped, *trained = api.get("/api/v1/models").json()["data"]
-    assert shipped["num_parameters"] == 1_526_413
-    assert [(model["step"], model["num_parameters"]) for model in trained] == [(20, 19), (10, 19)]
-    listed = api.get(f"/api/v1/runs/{row.id}/checkpoints").json()["data"]
-    assert [model["created_at"] for model in trained] == [each["created_at"] for each in listed]
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\x02" + b"\x00" * 7 + b"[]", b"\x03" + b"\x00" * 7 + b"{a}"])
-def test_weights_that_are_none_have_no_size(tmp_path: Path, content: bytes) -> None:
-    assert count_parameters(tmp_path) is None
-    (tmp_path / "pytorch_model.safetensors").write_bytes(content)
-    assert count_parameters(tmp_path) is None
-
-
-def test_a_checkpoint_of_the_tokenizer_alone_is_no_model(api: TestClient, sessions: Sessions) -> None:
-    config = PretrainConfig.model_validate({"tokenizer": {"num_steps": 10}})
-    with transaction(sessions) as session:
-        row = runs.create_run(session, config=config, kind="pretrain", name="from nothing")
-        for step in (5, 10, 15):
-            saved = CheckpointSaved(step=step, sha256="s", num_bytes=5, state_hash="h", path="p")
-            samples.add_checkpoint(session, run_id=row.id, attempt=1, saved=saved)
-    assert [model["step"] for model in api.get("/api/v1/models").json()["data"]] == [None, 15]
-
-
-def write_weights(folder: Path, shapes: dict[str, list[int]]) -> None:
-    """A safetensors file of these tensors, without their numbers."""
-    header: dict[str, object] = {name: {"dtype": "F32", "shape": shape} for name, shape in shapes.items()}
-    content = json.dumps(header | {"__metadata__": {"format": "pt"}}).encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pytorch_model.safetensors").write_bytes(len(content).to_bytes(8, "little") + content)
 
 
 def test_a_worker_is_listed_while_it_is_heard_from(api: TestClient, sessions: Sessions) -> None:

@@ -27,3 +27,10 @@ def test_the_list_of_runs_says_what_will_be_there(open_page: OpenPage) -> None:
     page = open_page("/runs")
     expect(page.get_by_text("No runs yet")).to_be_visible()
     expect(page.locator(".u-empty").get_by_role("link", name="Launch a run")).to_be_visible()
+
+
+def test_the_models_are_the_shipped_one_and_what_will_be_there(open_page: OpenPage) -> None:
+    page = open_page("/models")
+    expect(page.get_by_text("Nothing is trained yet")).to_be_visible()
+    expect(page.get_by_text("No name yet.")).to_be_visible()
+    expect(page.get_by_text("nothing was made from it yet")).to_be_visible()

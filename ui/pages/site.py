@@ -24,6 +24,7 @@ HOT_PAGES = (
     ("rewards", "Rewards", "rewards"),
     ("label", "Label", "label"),
     ("label-results", "Label results", "label_results"),
+    ("models", "Models", "models"),
 )
 
 

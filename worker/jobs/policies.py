@@ -9,7 +9,7 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.machine import num_cores
-from backend.schemas.every_run import PolicyConfig
+from backend.schemas.every_run import ALIAS_PREFIX, PolicyConfig
 from backend.schemas.scaling import Precision
 from worker.jobs.checkpoints import checkpoint_path
 from worker.jobs.ranks import is_rank, local_rank, num_local_processes
@@ -37,6 +37,8 @@ def policy_folder(source: str, folder: RunFolder) -> Path:
     if match is None:
         if source.startswith("run:"):
             raise ValueError(f"policy.source is {source!r}: write run:<id> or run:<id>@<step>")
+        if source.startswith(ALIAS_PREFIX):
+            raise ValueError(f"policy.source is {source!r}: only a studio knows aliases; name the model itself")
         return Path(source).expanduser()
     other = RunFolder(folder.root.parent / match["run"])
     if match["step"] is None:

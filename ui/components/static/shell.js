@@ -7,6 +7,7 @@ const PAGES = [
   ["/launch", "Launch", "l"],
   ["/rewards", "Rewards", "w"],
   ["/label", "Label", "v"],
+  ["/models", "Models", "m"],
 ];
 const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/compare": "/runs", "/label-results": "/label" };
 const extraKeys = new Map();

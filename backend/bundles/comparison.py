@@ -1,0 +1,164 @@
+"""Compares what a replay told with what the bundle says: states by hash, pictures by hash or pixel, metrics by number.
+
+Wall times differ always and are left out.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.bundles.replay import Recording
+from backend.schemas.event import Body, CheckpointSaved, SamplesMade, ScoreMeasured, StepFinished
+
+# A metric may differ by so much of its size, a picture by so much on average: what another machine's rounding does.
+METRIC_TOLERANCE = 1e-4
+PIXEL_TOLERANCE = 2 / 255
+WALL_TIMES = ("seconds/", "throughput/", "memory/")
+
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Comparison:
+    """How a replay fared."""
+
+    num_steps: int = 0
+    num_metrics: int = 0
+    worst: float = 0.0
+    """the largest relative difference of a metric"""
+    worst_name: str = ""
+    num_states: int = 0
+    num_states_equal: int = 0
+    num_pictures: int = 0
+    num_pictures_equal: int = 0
+    worst_pixels: float = 0.0
+    """the largest mean difference of a picture's pixels, of 1; infinite where the bundle has not the picture"""
+    missing: list[str] = field(default_factory=list)
+    """what the bundle tells and the replay did not make, or the other way round"""
+
+    @property
+    def is_equal(self) -> bool:
+        """Every state, every picture and every number is the same."""
+        pictures, states = self.num_pictures_equal == self.num_pictures, self.num_states_equal == self.num_states
+        return self.num_steps > 0 and pictures and states and self.worst == 0 and not self.missing
+
+    def is_close(self, metric_tolerance: float) -> bool:
+        """Nothing differs by more than the tolerances; states are no measure of that."""
+        is_within = self.worst <= metric_tolerance and self.worst_pixels <= PIXEL_TOLERANCE
+        return self.num_steps > 0 and is_within and not self.missing
+
+
+def compare(recording: Recording, bodies: Iterable[Body], folder: Path) -> Comparison:
+    """Compares all that the replay made; what the bundle has of later steps is left alone."""
+    found = Comparison()
+    said = _said(recording)
+    pictures = dict(_pictures(recording))
+    seen: set[Key] = set()
+    last_step = 0
+    for body in bodies:
+        for key, values in _numbers(body):
+            seen.add(key)
+            _metrics(found, key, said.get(key), values)
+        if isinstance(body, StepFinished):
+            found.num_steps, last_step = found.num_steps + 1, body.step
+        if isinstance(body, CheckpointSaved) and ("state", body.step) in said:
+            found.num_states += 1
+            found.num_states_equal += said["state", body.step] == body.state_hash
+        if isinstance(body, StepFinished | SamplesMade):
+            purpose = body.purpose if isinstance(body, SamplesMade) else "train"
+            seen |= set(_compare_pictures(found, recording, pictures, body.groups, purpose, folder))
+    awaited = {key for key in {*said, *pictures} if key[0] in ("step", "picture") and key[1] <= last_step}
+    found.missing += [f"{' '.join(map(str, key))} was not made again" for key in sorted(awaited - seen, key=str)]
+    return found
+
+
+def _said(recording: Recording) -> dict[Key, Any]:
+    """What the bundle's events tell, the last attempt's word counting."""
+    said: dict[Key, Any] = {}
+    for event in recording.events:
+        body = event["body"]
+        if body["type"] == "step":
+            said["step", body["step"]] = body["metrics"]
+        elif body["type"] == "score":
+            said["score", body["step"], body["benchmark"], body["policy"]] = body["values"]
+        elif body["type"] == "checkpoint":
+            said["state", body["step"]] = body["state_hash"]
+    return said
+
+
+def _numbers(body: Body) -> Iterator[tuple[Key, dict[str, float | None]]]:
+    if isinstance(body, StepFinished):
+        yield ("step", body.step), body.metrics
+    if isinstance(body, ScoreMeasured):
+        yield ("score", body.step, body.benchmark, body.policy), body.values
+
+
+def _metrics(found: Comparison, key: Key, said: dict[str, float | None] | None, made: dict[str, float | None]) -> None:
+    where = " ".join(map(str, key))
+    if said is None:
+        found.missing.append(f"{where} is not in the bundle")
+        return
+    for name in sorted({*said, *made}):
+        if name.startswith(WALL_TIMES):
+            continue
+        found.num_metrics += 1
+        difference = _relative(said.get(name), made.get(name))
+        if difference > found.worst:
+            found.worst, found.worst_name = difference, f"{name} at {where}"
+
+
+def _relative(said: float | None, made: float | None) -> float:
+    if said is None or made is None:
+        return 0.0 if said is made else math.inf
+    # JSON may hold a whole number for what was a float.
+    return abs(said - made) / max(abs(said), abs(made), 1e-12) if said != made else 0.0
+
+
+def _pictures(recording: Recording) -> Iterator[tuple[Key, dict[str, Any]]]:
+    for group in recording.groups:
+        if group["purpose"] != "sample_now":  # A person asked for these; a replay is asked for nothing.
+            for sample in group["samples"]:
+                yield _key(group["step"], group["purpose"], group["policy"], group["index"], sample["index"]), sample
+
+
+def _key(step: int, purpose: str, policy: str, group: int, sample: int) -> Key:
+    return ("picture", step, purpose, policy, group, sample)
+
+
+def _compare_pictures(
+    found: Comparison,
+    recording: Recording,
+    pictures: dict[Key, dict[str, Any]],
+    groups: Any,
+    purpose: str,
+    folder: Path,
+) -> Iterator[Key]:
+    for group in groups:
+        for sample in group.samples:
+            key = _key(group.step, purpose, group.policy, group.index, sample.index)
+            said = pictures.get(key)
+            if said is None:
+                continue
+            yield key
+            found.num_pictures += 1
+            if said["image_sha256"] == sample.image_sha256:
+                found.num_pictures_equal += 1
+                continue
+            has_picture = said["image_path"] in recording.names
+            made = (folder / sample.image_path).read_bytes()
+            difference = _pixels(recording.picture(said["image_path"]), made) if has_picture else math.inf
+            found.worst_pixels = max(found.worst_pixels, difference)
+
+
+def _pixels(said: bytes, made: bytes) -> float:
+    """Mean difference of two PNG files' pixels, of 1; infinite where their sizes differ."""
+    import numpy as np  # noqa: PLC0415 - only pictures that differ need these.
+    from PIL import Image  # noqa: PLC0415
+
+    first, second = (np.asarray(Image.open(io.BytesIO(each)).convert("RGB"), dtype=np.float64) for each in (said, made))
+    return float(np.abs(first - second).mean() / 255) if first.shape == second.shape else math.inf

@@ -1,0 +1,48 @@
+"""From a run's events to a sink: the numbers of a step, with what was measured after it, go out together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backend.exporters.sink import Sink
+from backend.schemas.event import Event, ScoreMeasured, StatusChanged, StepFinished
+
+
+def export_events(events: Iterable[Event], sink: Sink) -> int:
+    """Writes what the events tell beyond `sink.last_step`, and ends the tracker's run; gives the number of steps.
+
+    A step goes out once the next one begins, for probes and scores of a step come after it. What a resumed attempt
+    tells a second time is the same numbers, and is left out.
+    """
+    waiting: dict[int, dict[str, float]] = {}
+    newest, written = sink.last_step, 0
+    has_succeeded: bool | None = None
+    try:
+        for event in events:
+            body = event.body
+            if isinstance(body, StepFinished):
+                written += _write(sink, waiting, before=body.step)
+                newest = max(newest, body.step - 1)
+                _note(waiting, newest, body.step, body.metrics)
+            elif isinstance(body, ScoreMeasured):
+                named = {f"{body.benchmark}/{body.policy}/{name}": value for name, value in body.values.items()}
+                _note(waiting, newest, body.step, named)
+            elif isinstance(body, StatusChanged) and body.status.is_terminal:
+                has_succeeded = body.status == "succeeded"
+        written += _write(sink, waiting, before=None)
+    finally:
+        sink.close(has_succeeded=has_succeeded)
+    return written
+
+
+def _note(waiting: dict[int, dict[str, float]], newest: int, step: int, values: dict[str, float | None]) -> None:
+    if step > newest or step in waiting:
+        known = waiting.setdefault(step, {})
+        known |= {name: value for name, value in values.items() if value is not None}
+
+
+def _write(sink: Sink, waiting: dict[int, dict[str, float]], *, before: int | None) -> int:
+    ready = sorted(step for step in waiting if before is None or step < before)
+    for step in ready:
+        sink.write(step, waiting.pop(step))
+    return len(ready)

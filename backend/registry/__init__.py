@@ -1,0 +1,1 @@
+"""Models: what is there, what each is called, what was made from what, and which may be deleted."""

@@ -1,0 +1,90 @@
+"""Setting, moving and giving up aliases: every move is kept, and If-Match keeps two movers apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from backend.errors import MalformedError, NotFoundError, OutdatedError
+from backend.models import AliasMoveRow, AliasRow
+from backend.registry import repository, service
+from backend.registry.refs import read_ref
+from backend.runs import repository as runs
+from backend.schemas.base import FieldProblem
+from backend.schemas.registry import AliasSet, ModelKind
+
+
+def get_alias(session: Session, name: str) -> AliasRow:
+    """The alias's row; NotFoundError when there is none."""
+    row = repository.find_alias(session, name=name)
+    if row is None:
+        raise NotFoundError(f"there is no alias {name!r}: list them with GET /api/v1/aliases")
+    return row
+
+
+def set_alias(session: Session, runs_dir: Path, name: str, wanted: AliasSet, if_match: str | None) -> AliasRow:
+    """Has a name mean a model from now on; a repeat of what holds already changes nothing.
+
+    Raises:
+        MalformedError: when the target is no policy of the registry.
+        OutdatedError: when `if_match` names a state before the last move.
+    """
+    target = _checked_target(session, runs_dir, wanted.target)
+    row = repository.find_alias(session, name=name, is_locked=True)
+    _match(row, name, if_match)
+    if row is not None and row.target == target:
+        return row
+    previous = None if row is None else row.target
+    revision = repository.last_revision(session, name=name) + 1
+    if row is None:
+        row = AliasRow(name=name, target=target, revision=revision)
+        session.add(row)
+    else:
+        row.target, row.revision, row.updated_at = target, revision, func.clock_timestamp()
+    session.add(AliasMoveRow(name=name, revision=revision, target=target, previous=previous, note=wanted.note))
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+def give_up_alias(session: Session, name: str, if_match: str | None) -> None:
+    """Takes a name away; its moves stay to be read.
+
+    Raises:
+        NotFoundError: when there is no such alias.
+        OutdatedError: when `if_match` names a state before the last move.
+    """
+    row = repository.find_alias(session, name=name, is_locked=True)
+    if row is None:
+        raise NotFoundError(f"there is no alias {name!r}: list them with GET /api/v1/aliases")
+    _match(row, name, if_match)
+    session.delete(row)
+    session.add(AliasMoveRow(name=name, revision=row.revision + 1, target=None, previous=row.target))
+
+
+def etag_of(row: AliasRow) -> str:
+    """The alias's entity tag: the number of its last move."""
+    return f'"{row.revision}"'
+
+
+def _match(row: AliasRow | None, name: str, if_match: str | None) -> None:
+    if if_match is None or (row is not None and if_match.strip() in ("*", etag_of(row))):
+        return
+    raise OutdatedError(f"alias {name!r} was moved since it was read: read it again, then repeat the change")
+
+
+def _checked_target(session: Session, runs_dir: Path, target: str) -> str:
+    try:
+        ref = read_ref(target)
+        if ref.run_id is not None:
+            # Held until the commit, so that the model is not deleted meanwhile.
+            runs.lock_run(session, run_id=ref.run_id)
+        model = service.get_model(session, runs_dir, ref)
+    except (MalformedError, NotFoundError) as error:
+        raise MalformedError(error.detail, (FieldProblem(pointer="/target", message=error.detail),)) from error
+    if model.kind is ModelKind.REWARD_MODEL:
+        text = f"{target!r} is a reward model: an alias stands for a policy, so name a checkpoint or an export"
+        raise MalformedError(text, (FieldProblem(pointer="/target", message=text),))
+    return model.source

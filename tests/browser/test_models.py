@@ -1,0 +1,128 @@
+"""Models: listed, named, traced, fetched and deleted in a browser, the refusal of a used one included."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from backend.client import StudioClient
+from backend.schemas.config import run_config_adapter
+from backend.schemas.registry import AliasSet
+from backend.schemas.run import Run, RunCreate
+from tests.browser.conftest import OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TINY = {
+    "kind": "train",
+    "policy": {"num_threads": 1},
+    "num_steps": 2,
+    "rollout": {"num_prompts": 1, "group_size": 2},
+    "sampling": {"num_unmasking_steps": 2},
+    "evaluation_sampling": {"num_unmasking_steps": 2},
+    "checkpoints": {"every_num_steps": 1},
+    "probe": {"num_prompts": 0},
+}
+
+
+def train(client: StudioClient, name: str, source: str) -> Run:
+    """A run of two steps, to its end."""
+    config = TINY | {"name": name, "policy": {"num_threads": 1, "source": source}}
+    run = client.create_run(RunCreate(config=run_config_adapter.validate_python(config)))
+    list(client.watch(run.id))
+    return client.get_run(run.id)
+
+
+@pytest.fixture(scope="module")
+def family(client: StudioClient) -> tuple[Run, Run]:
+    """A run, and one that was started from its first checkpoint by an alias."""
+    parent = train(client, "the parent", "shipped")
+    client.set_alias("start", AliasSet(target=f"run:{parent.id}@1"))
+    child = train(client, "the child", "alias:start")
+    client.delete_alias("start")
+    return parent, child
+
+
+def row_of(page: Page, source: str) -> object:
+    """The table's row of a model."""
+    exact = re.compile(rf"^{re.escape(source)}$")
+    return page.locator("tbody tr").filter(has=page.locator(".source").get_by_text(exact))
+
+
+def test_a_model_is_named_and_the_name_is_moved_with_its_history(
+    open_page: OpenPage, client: StudioClient, family: tuple[Run, Run]
+) -> None:
+    parent, child = family
+    page = open_page("/models")
+    for source, note in ((f"run:{parent.id}@2", "the first"), (f"run:{child.id}", "better")):
+        row_of(page, source).get_by_role("button", name="Name").click()  # type: ignore[attr-defined]
+        page.get_by_label("Alias", exact=True).fill("champion")
+        page.get_by_label("Why").fill(note)
+        page.get_by_role("button", name="Set").click()
+        expect(page.locator("[aria-label=Aliases]").get_by_text(source, exact=True)).to_be_visible()
+    expect(row_of(page, f"run:{child.id}").locator(".u-alias")).to_have_text("champion")  # type: ignore[attr-defined]
+    assert client.get_alias("champion").revision == 2
+    page.get_by_role("button", name="History").click()
+    expect(page.locator("dialog li")).to_have_text([re.compile("better"), re.compile("the first")])
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Give up").click()
+    expect(page.get_by_text("No name yet.")).to_be_visible()
+
+
+def test_a_lineage_is_drawn_and_its_address_can_be_shared(open_page: OpenPage, family: tuple[Run, Run]) -> None:
+    parent, child = family
+    page = open_page("/models")
+    row_of(page, f"run:{child.id}@1").get_by_role("button", name="Lineage").click()  # type: ignore[attr-defined]
+    drawn = page.get_by_role("img", name=re.compile("the child starts from the parent"))
+    expect(drawn.locator("text.focus")).to_have_text("the child")
+    expect(drawn.get_by_text("from step 1")).to_be_visible()
+    page.reload()
+    expect(page.locator(".u-lineage text.focus")).to_have_text("the child")
+    xs = {
+        name: page.locator(".u-lineage").get_by_text(name, exact=True).bounding_box()
+        for name in ("Tiny Show-o", "the child")
+    }
+    assert xs["Tiny Show-o"]["x"] < xs["the child"]["x"], "what is made later stands further right"  # type: ignore[index]
+    page.locator(".u-lineage").get_by_text("the parent", exact=True).click()
+    page.wait_for_url(re.compile(f"/run\\?id={parent.id}"))
+
+
+def test_what_is_used_is_refused_with_its_users_and_what_is_not_goes(
+    open_page: OpenPage, client: StudioClient, family: tuple[Run, Run]
+) -> None:
+    parent, _ = family
+    page = open_page("/models")
+    row_of(page, f"run:{parent.id}@1").get_by_role("button", name="Delete").click()  # type: ignore[attr-defined]
+    dialog = page.locator("dialog")
+    expect(dialog.get_by_text("This model is used")).to_be_visible()
+    expect(dialog.get_by_role("link", name="the child")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Delete")).to_have_count(0)
+    page.keyboard.press("Escape")
+    row_of(page, f"run:{parent.id}@2").get_by_role("button", name="Delete").click()  # type: ignore[attr-defined]
+    page.locator("dialog").get_by_role("button", name="Delete").click()
+    expect(row_of(page, f"run:{parent.id}@2")).to_have_count(0)  # type: ignore[arg-type]
+    assert [each.step for each in client.list_checkpoints(parent.id).data] == [1]
+
+
+def test_a_model_is_fetched_as_a_zip_and_a_bad_import_says_why(open_page: OpenPage, family: tuple[Run, Run]) -> None:
+    page = open_page("/models")
+    with page.expect_download() as found:
+        row_of(page, "shipped").get_by_role("link", name="Download").click()  # type: ignore[attr-defined]
+    assert found.value.suggested_filename == "Tiny-Show-o.zip"
+    page.keyboard.press("i")
+    page.get_by_label("Source").fill("/nowhere")
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.locator("dialog [role=alert]")).to_contain_text("is no folder with a config.json on the server")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen_shows_all_of_it(open_page: OpenPage, family: tuple[Run, Run], scheme: str) -> None:
+    page = open_page("/models", width=390, height=844, scheme=scheme)
+    expect(page.locator(".u-lineage").get_by_text("the child", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator(".u-lineage").get_by_text("the child", exact=True).bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390
+    assert box["height"] >= 12, "it is as large as on a wide screen"
