@@ -11,6 +11,7 @@ BENCHMARKS = (
     "tests.bench.bench_middle_rollout",
     "tests.bench.bench_middle_update",
     "tests.bench.measured_peaks",
+    "tests.bench.bench_full_size",
     "tests.bench.bench_api",
     "tests.bench.bench_votes",
 )
