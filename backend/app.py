@@ -24,8 +24,10 @@ from backend.catalogue.service import get_version
 from backend.db import build_engine, build_sessions, database_url
 from backend.evaluations import endpoints as evaluations
 from backend.middleware import REQUESTS, SECONDS, GuardLayer, RequestLayer
+from backend.pair_sets import endpoints as pair_sets
 from backend.preferences import endpoints as preferences
 from backend.preferences import rating_endpoints as rating
+from backend.preferences import result_endpoints as label_results
 from backend.preferences.tokens import RaterLayer
 from backend.preflight import endpoints as preflight
 from backend.problems import MEDIA_TYPE, install_handlers
@@ -59,6 +61,8 @@ ROUTERS = (
     preferences.router,
     rating.router,
     reward_models.router,
+    label_results.router,
+    pair_sets.router,
     registry.router,
     aliases.router,
     catalogue.router,

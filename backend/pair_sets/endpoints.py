@@ -33,7 +33,9 @@ PairSetsDep = Annotated[PairSets, Depends(get_pair_sets)]
 Format = Annotated[PairFormat, Query(description="Pick-a-Pic and CSV have one row a vote, HPDv2 one entry a pair")]
 Part = Annotated[PairPart | None, Query(description="Only prompts of this part; empty = all")]
 WithPictures = Annotated[bool, Query(description="Only of csv: a zip of the table and its pictures")]
-MADE: dict[int | str, dict[str, object]] = {200: {"description": "These pairs are a set already, under its first name"}}
+MADE: dict[int | str, dict[str, object]] = {
+    200: {"model": PairSet, "description": "These pairs are a set already, under its first name"}
+}
 
 
 @router.post("/pair-sets", status_code=201, responses=MADE)

@@ -11,7 +11,7 @@ from backend.dependencies import SessionDep
 from backend.preferences.results import KeptResults
 from backend.schemas.vote_figures import LabelResults
 
-router = APIRouter(tags=["label tasks"])
+router = APIRouter(tags=["preferences"])
 
 ExcludeRater = Annotated[
     list[UUID] | None, Query(max_length=1000, description="Left out, beside raters that are excluded; may be repeated")
