@@ -85,8 +85,8 @@ def _print_report(report: RewardModelReport) -> None:
     figures = (
         ("accuracy, held-out prompts", report.accuracy),
         ("accuracy, held-out prompts and raters", report.accuracy_new_raters),
-        ("a person against the other people", report.ceiling),
-        ("the model against the same people", report.model_at_ceiling),
+        ("a rater against the other raters", report.ceiling),
+        ("the model against the same raters", report.model_at_ceiling),
         ("the untuned CLIP", report.untuned),
         ("gain over it, paired", report.gain),
     )

@@ -21,6 +21,7 @@ from backend.schemas.config import run_config_adapter
 from backend.schemas.every_run import RunKind
 from backend.schemas.known_reward import KnownReward, RewardLineage, RewardModel
 from backend.schemas.reward_model import RewardModelConfig
+from backend.schemas.reward_report import MORE_VOTES
 from backend.schemas.run import RunStatus
 
 # So many of the newest runs are asked whether one of them may be trained on.
@@ -68,7 +69,7 @@ def _reward_model(row: RunRow, runs_dir: Path, users: tuple[UUID, ...]) -> Rewar
         source=source,
         created_at=row.created_at,
         report=report,
-        refusal=_refusal(source, runs_dir),
+        refusal=_refusal(source, runs_dir) if report is None or report.refusal is None else _in_words(report.refusal),
         lineage=RewardLineage(
             pair_set=config.pairs.source,
             pair_set_name=name,
@@ -78,6 +79,10 @@ def _reward_model(row: RunRow, runs_dir: Path, users: tuple[UUID, ...]) -> Rewar
             used_by=users,
         ),
     )
+
+
+def _in_words(reason: str) -> str:
+    return f"{reason[0].upper()}{reason[1:]}; {MORE_VOTES}."
 
 
 def _refusal(source: str, runs_dir: Path) -> str | None:

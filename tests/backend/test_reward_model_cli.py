@@ -47,12 +47,12 @@ def test_show_tells_what_a_model_is_worth_and_list_whether_it_may_be_used(
     for words in (
         "may be trained on",
         "0.800 [0.700, 0.900]",
-        "a person against the other people",
+        "a rater against the other raters",
         "intervals are wide",
     ):
         assert words in shell.out
     assert shell("reward-model", "show", ids[1]) == 0
-    assert "refused: the learned reward" in shell.out
+    assert "refused: Its held-out accuracy is 0.550" in shell.out
     assert shell("reward-model", "list") == 0
     newest, oldest = [line.rstrip() for line in shell.out.splitlines() if line.startswith("run:")]
     assert newest.endswith("refused")

@@ -34,3 +34,10 @@ def test_the_models_are_the_shipped_one_and_what_will_be_there(open_page: OpenPa
     expect(page.get_by_text("Nothing is trained yet")).to_be_visible()
     expect(page.get_by_text("No name yet.")).to_be_visible()
     expect(page.get_by_text("nothing was made from it yet")).to_be_visible()
+
+
+def test_the_rewards_say_how_one_is_learned(open_page: OpenPage) -> None:
+    page = open_page("/rewards")
+    expect(page.get_by_text("No reward has been learned from votes yet")).to_be_visible()
+    expect(page.locator(".u-empty").get_by_role("link", name="Label tasks")).to_be_visible()
+    expect(page.locator(".u-rewards tr", has_text="log-odds of a preference")).to_contain_text("not here")

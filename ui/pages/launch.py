@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.reward import RewardConfig, RewardName
 from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
@@ -146,7 +147,18 @@ def _origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, 
     chosen = by_name.get(query.get("recipe", DEFAULT_RECIPE)) or next(iter(recipes), None)
     if chosen is None:
         return Origin("the defaults", TrainConfig())
-    return Origin(chosen.title, chosen.config, chosen.name, None, f"Cost: {chosen.cost}. Expected: {chosen.expected}")
+    note = f"Cost: {chosen.cost}. Expected: {chosen.expected}"
+    return Origin(chosen.title, _with_votes(chosen.config, query), chosen.name, None, note)
+
+
+def _with_votes(config: RunConfig, query: Mapping[str, str]) -> RunConfig:
+    """A recipe with the reward model or the pair set that a link of another page brings along."""
+    if query.get("reward") and isinstance(config, TrainConfig):
+        learned = RewardConfig(name=RewardName.LEARNED, source=query["reward"][:1000])
+        return config.model_copy(update={"rewards": (learned,)})
+    if query.get("pairs") and isinstance(config, RewardModelConfig):
+        return config.model_copy(update={"pairs": config.pairs.model_copy(update={"source": query["pairs"]})})
+    return config
 
 
 def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes: list[Recipe]) -> list[Any]:

@@ -110,6 +110,7 @@ function freezeButton({ task }) {
           { class: "u-part u-stack tight" },
           h("p", {}, `${plural(made.num_pairs, "pair")} of ${plural(made.num_prompts, "prompt")}, ${plural(made.num_votes, "vote")}. Votes that come later change nothing in it.`),
           h("p", { class: "u-row" }, "Its name for pairs.source of a reward model: ", identifier(made.sha256)),
+          h("a", { class: "u-link", href: `/launch?recipe=reward-from-votes&pairs=${made.sha256}` }, "Train a reward model on it"),
         ),
       );
     },

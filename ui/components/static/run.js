@@ -29,7 +29,8 @@ async function open(root, run) {
   const points = new Points(),
     header = h("div", {}),
     live = { state: "live" };
-  const isTrained = ["train", "pretrain"].includes(run.kind);
+  const isTrained = ["train", "pretrain", "reward_model"].includes(run.kind),
+    hasPictures = run.kind !== "reward_model";
   // Of a run that ended before its first step there is nothing to draw: what happened to it comes first.
   const isVain = TERMINAL.includes(run.status) && run.step === 0;
   const [board, events, checkpoints, log] = [
@@ -71,7 +72,7 @@ async function open(root, run) {
       h(
         "div",
         { class: "u-stack" },
-        isTrained ? board.element : null,
+        isTrained && hasPictures ? board.element : null,
         isVain ? null : events.element,
         checkpoints?.element,
         configPanel(run),
@@ -110,7 +111,7 @@ async function open(root, run) {
     // Past steps are in the metrics already; a lost attempt's events would bring back what its successor removed.
     if (body.type === "step" && !isPast) points.add(body.step, body.metrics);
     if (body.type === "started" && !isPast) points.forgetAfter(body.from_step);
-    if (!isPast || body.type !== "score") charts.take(body);
+    if (!isPast || body.type !== "score" || run.kind !== "train") charts.take(body);
     if (!isPast) update(run, body);
     for (const panel of panels) panel.take(event, isPast);
     if (!isPast) {
@@ -209,7 +210,10 @@ function headerOf(run, live, after) {
         "div",
         { class: "u-row" },
         ...verbButtons(run, after),
-        run.config.base ? h("a", { class: "u-btn u-main", href: `/compare?id=${run.id}` }, "Compare") : null,
+        run.kind === "evaluate" && run.config.base
+          ? h("a", { class: "u-btn u-main", href: `/compare?id=${run.id}` }, "Compare")
+          : null,
+        run.kind === "reward_model" ? h("a", { class: "u-btn u-main", href: "/rewards" }, "What it is worth") : null,
         canBeJudged(run) ? h("a", { class: "u-btn", href: `/label?run=${run.id}` }, "Send to people") : null,
         TERMINAL.includes(run.status) ? cloneButton(run) : null,
         apiButton(),

@@ -112,7 +112,7 @@ function sentence(body) {
 }
 
 function scoreWords({ policy, values, intervals }) {
-  const names = ["overall", "strict"].filter((name) => name in values);
+  const names = ["overall", "strict", "accuracy", "ceiling", "gain"].filter((name) => name in values);
   return (names.length ? names : Object.keys(values).slice(0, 3))
     .map((name) => {
       const interval = intervals[name],
@@ -188,8 +188,9 @@ export function logPanel(run) {
 }
 
 export function configPanel(run) {
+  const isReward = run.kind === "reward_model";
   const facts = [
-    ["policy", run.config.policy.source],
+    ...(isReward ? [["base", run.config.base], ["pair set", run.config.pairs.source]] : [["policy", run.config.policy.source]]),
     ["seed", run.config.seed],
     ["attempt", run.attempt],
   ];

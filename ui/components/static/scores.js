@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { figure, signed } from "./format.js";
 
-const FIRST = ["overall", "strict"];
+const FIRST = ["overall", "strict", "accuracy"];
 const HIDDEN = ["num_wins", "num_losses", "num_ties", "win_rate"];
 
 export function scoreTable() {
