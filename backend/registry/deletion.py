@@ -27,14 +27,29 @@ log = logging.getLogger(__name__)
 
 
 def users_of(session: Session, ref: ModelRef) -> list[ModelUser]:
-    """Everything that refers to a model: aliases, then runs whose configuration names it; at most `MAX_USERS` runs."""
+    """Everything that refers to a model: aliases, then runs and label tasks, at most `MAX_USERS` of each."""
     names = repository.aliases_of(session, targets=[ref.text]).get(ref.text, ())
     users = [ModelUser(kind="alias", id=name, name=name) for name in names]
     users += [
         ModelUser(kind=row.kind, id=str(row.id), name=row.name)
         for row in repository.runs_naming(session, ref=ref, limit=MAX_USERS)
     ]
-    return users
+    return users + _label_tasks(session, ref)
+
+
+def _label_tasks(session: Session, ref: ModelRef) -> list[ModelUser]:
+    """Tasks in which people judge this model: those on two checkpoints, unless they name others, and on two runs.
+
+    An evaluation that a task is made of is a user of the model itself.
+    """
+    if ref.run_id is None:
+        return []
+    found = repository.label_tasks_of_run(session, run_id=ref.run_id, limit=MAX_USERS)
+    return [
+        ModelUser(kind="label_task", id=str(row.id), name=row.name)
+        for row in found
+        if row.source["kind"] in ("checkpoints", "runs") and ref.step in (row.source.get("steps") or [ref.step])
+    ]
 
 
 def delete_model(session: Session, runs_dir: Path, ref: ModelRef) -> None:

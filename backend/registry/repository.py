@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from backend.models import AliasMoveRow, AliasRow, CheckpointRow, ImportedModelRow, RunRow
+from backend.models import AliasMoveRow, AliasRow, CheckpointRow, ImportedModelRow, LabelTaskRow, RunRow
 from backend.registry.refs import ModelRef
 from backend.schemas.every_run import RunKind
 from backend.schemas.run import RunStatus
@@ -60,6 +60,13 @@ def makers_naming_run(session: Session, *, run_id: UUID, limit: int) -> Sequence
     pattern = f'"run:{run_id}(@[0-9]+)?"'
     query = select(RunRow).where(RunRow.kind.in_(MAKERS), _names(pattern), RunRow.id != run_id)
     return session.scalars(query.order_by(RunRow.created_at, RunRow.id).limit(limit)).all()
+
+
+def label_tasks_of_run(session: Session, *, run_id: UUID, limit: int) -> Sequence[LabelTaskRow]:
+    """Label tasks whose pairs are made of a run's own pictures, the oldest first."""
+    names = (LabelTaskRow.source[name].astext == str(run_id) for name in ("run_id", "other_run_id"))
+    query = select(LabelTaskRow).where(or_(*names)).order_by(LabelTaskRow.created_at, LabelTaskRow.id).limit(limit)
+    return session.scalars(query).all()
 
 
 def find_run(session: Session, *, run_id: UUID) -> RunRow | None:

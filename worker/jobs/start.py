@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
@@ -36,8 +39,19 @@ def job_started(
 
 
 def package_versions() -> dict[str, str]:
-    """Python's and the packages' versions that figures may depend on."""
-    return {"python": platform.python_version()} | {name: _version_of(name) for name in _PACKAGES}
+    """Python's and the packages' versions that figures may depend on, and the hash of our own code."""
+    packages = {name: _version_of(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "code": code_hash()} | packages
+
+
+@cache
+def code_hash() -> str:
+    """The first 12 digits of a SHA-256 over the worker's source files: what the version's number does not tell."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def checkpoints_told(

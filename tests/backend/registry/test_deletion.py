@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from backend.models import RunRow
+from backend.schemas.sample import GroupRecord
 
 Trained = Callable[..., RunRow]
 
@@ -78,3 +79,17 @@ def test_a_folder_that_leads_elsewhere_is_left_alone(api: TestClient, trained: T
     checkpoint.symlink_to(elsewhere)
     assert api.delete(f"/api/v1/models/run:{row.id}@10").status_code == 409
     assert (elsewhere / "policy").is_dir()
+
+
+def test_what_people_judge_is_used(
+    api: TestClient, trained: Trained, add: Callable[..., None], make_group: Callable[..., GroupRecord]
+) -> None:
+    row = trained()
+    for step in (0, 10, 20):
+        add(row.id, make_group(step=step), purpose="probe")
+    source = {"kind": "checkpoints", "run_id": str(row.id), "steps": [0, 20]}
+    made = api.post("/api/v1/label-tasks", json={"name": "Before or after?", "source": source})
+    assert made.status_code == 201, made.text
+    refused = api.delete(f"/api/v1/models/run:{row.id}@20")
+    assert (refused.status_code, refused.json()["errors"][0]["message"]) == (409, "Before or after?")
+    assert api.delete(f"/api/v1/models/run:{row.id}@10").status_code == 204, "the task names other steps"
