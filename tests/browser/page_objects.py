@@ -87,3 +87,42 @@ class SamplePage:
     def grid(self) -> str:
         """The token grid's pixels."""
         return str(self.page.locator(".u-replay canvas[tabindex]").evaluate("canvas => canvas.toDataURL()"))
+
+
+class RatingPage:
+    """A rater's page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def wait_for_pair(self) -> None:
+        """Waits until two pictures are shown."""
+        expect(self.page.locator(".u-rate-side img")).to_have_count(2)
+
+    def pair(self) -> str:
+        """What tells one pair on screen from another: the addresses of its two decoded pictures."""
+        return str(
+            self.page.evaluate("[...document.querySelectorAll('.u-rate-side img')].map(each => each.src).join()")
+        )
+
+    def press(self, key: str) -> None:
+        """Presses a key on a pair and waits for whatever comes next."""
+        shown = self.pair()
+        self.page.keyboard.press(key)
+        self.wait_for_other_than(shown)
+
+    def wait_for_other_than(self, shown: str) -> None:
+        """Waits until that pair is no longer on screen."""
+        script = "old => [...document.querySelectorAll('.u-rate-side img')].map(each => each.src).join() !== old"
+        self.page.wait_for_function(script, arg=shown)
+
+    def expect_sent(self) -> None:
+        """Waits until nothing of this rater's is kept in the browser any more."""
+        script = "() => Object.keys(localStorage).every(key => !key.startsWith('unmask-rating/'))"
+        self.page.wait_for_function(script)
+
+    def num_waiting(self) -> int:
+        """How many votes the browser keeps until they are acknowledged."""
+        return int(
+            self.page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('unmask-rating/')).length")
+        )

@@ -203,7 +203,10 @@ class Rating {
     this.next();
   }
 
-  refused({ kind }, error) {
+  /** Another tab was quicker, say: nothing of it counts, and nothing of it can be taken back. */
+  refused({ kind, id }, error) {
+    if (kind === "vote") this.step(-1);
+    this.remember(this.past.filter((vote) => vote.id !== id));
     const what = { vote: "A vote", undo: "Taking a vote back", flag: "A flag" }[kind];
     this.view.say(`${what} was not accepted: ${error.message}`);
   }
