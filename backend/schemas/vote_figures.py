@@ -27,8 +27,9 @@ class WinRate(WireModel):
     num_both_bad: int
     value: float = Field(description="(wins + half of ties and both bad) / votes")
     wilson: FigureInterval = Field(description="As if every vote were another rater's on another prompt")
-    resampled: FigureInterval | None = Field(
-        description="Raters and prompts drawn anew, both at once; null where too few draws have such a vote"
+    resampled: FigureInterval = Field(
+        description="Raters and prompts drawn anew, both at once; nowhere narrower than Wilson's, for few of them are "
+        "too sure of themselves"
     )
 
 
@@ -37,7 +38,9 @@ class PolicyStrength(WireModel):
 
     policy: str
     value: float
-    interval: FigureInterval | None = Field(description="Raters and prompts drawn anew")
+    interval: FigureInterval = Field(
+        description="Raters and prompts drawn anew; nowhere narrower than if every vote were independent"
+    )
 
 
 class BradleyTerry(WireModel):
@@ -56,7 +59,9 @@ class Agreement(WireModel):
     """Krippendorff's alpha, nominal: 1 = raters always agree, 0 = as by chance."""
 
     value: Number = Field(description="Null where no pair has two votes, or where all votes are the same")
-    interval: FigureInterval | None = Field(description="Prompts drawn anew, with all their pairs")
+    interval: FigureInterval | None = Field(
+        description="Prompts drawn anew, with all their pairs; null of fewer than five"
+    )
     num_pairs: int = Field(description="Pairs of two votes or more")
     num_votes: int = Field(description="Their votes")
 

@@ -10,6 +10,9 @@ from backend.preferences.figures.intervals import Interval, percentiles
 from backend.preferences.figures.resampling import drawn_counts
 from backend.preferences.figures.votes import NUM_RESAMPLES, SEED, Floats, Ints
 
+# Draws of fewer resemble each other too much to tell how sure a figure is.
+FEWEST_CLUSTERS = 5
+
 
 @dataclass(frozen=True)
 class Alpha:
@@ -18,6 +21,7 @@ class Alpha:
     value: float | None
     """None where no pair has two votes, or where all votes are the same, which leaves chance nothing to do"""
     interval: Interval | None
+    """None of fewer than five clusters"""
     num_pairs: int
     """pairs of two votes or more; others say nothing about agreement"""
     num_votes: int
@@ -49,7 +53,7 @@ def krippendorff_alpha(
     np.add.at(sums, numbers, told)
     value = _alpha(told.sum(axis=0, keepdims=True))[0]
     interval = None
-    if not np.isnan(value):
+    if not np.isnan(value) and num_clusters >= FEWEST_CLUSTERS:
         drawn = drawn_counts(np.random.default_rng(seed), num_clusters, num_resamples)
         interval = percentiles(_alpha(drawn @ sums))
     return Alpha(None if np.isnan(value) else float(value), interval, len(counts), int(sizes.sum()))

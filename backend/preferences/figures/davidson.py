@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.preferences.figures.intervals import Interval, percentiles
+from backend.preferences.figures.intervals import Interval, normal, percentiles, wider
 from backend.preferences.figures.votes import Floats, Ints
 from backend.preferences.figures.win_rate import Duels
 
@@ -30,7 +30,8 @@ class Strength:
 
     policy: int
     value: float
-    interval: Interval | None
+    interval: Interval
+    """raters and prompts drawn anew, and nowhere narrower than the posterior of votes that know of neither"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class BradleyTerry:
 
 
 def bradley_terry(found: Duels, *, penalty: float = PENALTY) -> BradleyTerry | None:
-    """Strengths of the policies that met, with percentile intervals; None where fewer than two did."""
+    """Strengths of the policies that met, with intervals; None where fewer than two did."""
     if not found.policies:
         return None
     numbers = sorted({policy for pair in found.policies for policy in pair})
@@ -61,13 +62,19 @@ def bradley_terry(found: Duels, *, penalty: float = PENALTY) -> BradleyTerry | N
     for number, (first, second) in enumerate(pairs):
         met[:, [first, second]] += resampled[:, number].sum(axis=1, keepdims=True)
     drawn[:, :-1] = np.where(met > 0, drawn[:, :-1], np.nan)
-    strengths = [
-        Strength(policy, float(fitted[index]), percentiles(drawn[:, index])) for index, policy in enumerate(numbers)
+    deviations = _deviations(fitted[None], counts, pairs, len(numbers), has_ties=has_ties, penalty=penalty)
+    intervals = [
+        wider(percentiles(drawn[:, index]), normal(float(fitted[index]), float(deviation)))
+        for index, deviation in enumerate(deviations)
     ]
+    strengths = [
+        Strength(policy, float(fitted[index]), _known(intervals[index])) for index, policy in enumerate(numbers)
+    ]
+    of_ties = _known(intervals[-1])
     return BradleyTerry(
         strengths=tuple(sorted(strengths, key=lambda each: -each.value)),
         ties=float(np.exp(fitted[-1])) if has_ties else 0.0,
-        ties_interval=percentiles(np.exp(drawn[:, -1])) if has_ties else None,
+        ties_interval=Interval(float(np.exp(of_ties.low)), float(np.exp(of_ties.high))) if has_ties else None,
         is_separable=not _is_connected(counts[0], pairs, len(numbers)),
     )
 
@@ -85,12 +92,7 @@ def fit(counts: Floats, pairs: Ints, num_policies: int, *, has_ties: bool, penal
     """
     design = _design(pairs, num_policies)
     values = np.zeros((len(counts), num_policies + 1))
-    precision = np.full(num_policies + 1, penalty)
-    # The likelihood does not know the strengths' mean; this holds it at 0 and moves nothing else.
-    gauge = np.zeros((num_policies + 1, num_policies + 1))
-    gauge[:num_policies, :num_policies] = 1.0
-    if not has_ties:
-        gauge[-1, -1] = 1.0
+    precision, gauge = np.full(num_policies + 1, penalty), _gauge(num_policies, has_ties)
     goal = _posterior(values, counts, design, precision, has_ties)
     for _ in range(_MOST_STEPS):
         chances = _chances(values, design, has_ties)
@@ -108,6 +110,37 @@ def fit(counts: Floats, pairs: Ints, num_policies: int, *, has_ties: bool, penal
             size[is_lower] /= 2
         values, goal = values + size * step, after
     return values
+
+
+def _deviations(
+    values: Floats, counts: Floats, pairs: Ints, num_policies: int, *, has_ties: bool, penalty: float
+) -> Floats:
+    """Return (K + 1,): the posterior's standard deviations at its top, as if every vote were independent.
+
+    Args:
+        values: (1, K + 1), as `fit` gives them of the same (1, P, 3) counts.
+    """
+    design, precision = _design(pairs, num_policies), np.full(num_policies + 1, penalty)
+    _, hessian = _slopes(values, counts, design, precision, _chances(values, design, has_ties))
+    spread = np.linalg.inv(hessian[0] + _gauge(num_policies, has_ties) + 1e-12 * np.eye(num_policies + 1))
+    # Without what the gauge let the mean vary.
+    centre = np.eye(num_policies + 1)
+    centre[:num_policies, :num_policies] -= 1 / num_policies
+    deviations: Floats = np.sqrt(np.diag(centre @ spread @ centre))
+    return deviations
+
+
+def _gauge(num_policies: int, has_ties: bool) -> Floats:
+    """What holds the strengths' mean at 0, of which the likelihood knows nothing, and moves nothing else."""
+    gauge = np.zeros((num_policies + 1, num_policies + 1))
+    gauge[:num_policies, :num_policies] = 1.0
+    gauge[-1, -1] = 0.0 if has_ties else 1.0
+    return gauge
+
+
+def _known(interval: Interval | None) -> Interval:
+    assert interval is not None, "a normal interval is always there"
+    return interval
 
 
 def _three(counts: Floats) -> Floats:

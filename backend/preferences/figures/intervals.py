@@ -45,6 +45,22 @@ def fair_coin_p_value(num_heads: int, num_tosses: int) -> float:
     return float(min(1.0, chances[is_as_far].sum()))
 
 
+def wider(first: Interval | None, second: Interval | None) -> Interval | None:
+    """The interval that holds both.
+
+    Draws of few raters and prompts resemble each other, and a bootstrap of them is surer than anybody may be; what a
+    model of single votes says knows nothing of raters and prompts. Neither's narrowness is trusted.
+    """
+    if first is None or second is None:
+        return first or second
+    return Interval(min(first.low, second.low), max(first.high, second.high))
+
+
+def normal(value: float, deviation: float) -> Interval:
+    """The interval of a normal distribution."""
+    return Interval(value - _Z * deviation, value + _Z * deviation)
+
+
 def percentiles(resampled: Floats) -> Interval | None:
     """The percentile interval of a bootstrap; draws that say nothing (NaN) do not count. None of fewer than 20."""
     told = resampled[~np.isnan(resampled)]

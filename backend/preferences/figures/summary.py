@@ -39,7 +39,11 @@ def summary(votes: Votes, policies: Sequence[str], simulated: Sequence[int]) -> 
 
 def interval_of(found: Interval | None) -> wire.FigureInterval | None:
     """The interval as the API shows it."""
-    return None if found is None else wire.FigureInterval(low=found.low, high=found.high)
+    return None if found is None else _told(found)
+
+
+def _told(found: Interval) -> wire.FigureInterval:
+    return wire.FigureInterval(low=found.low, high=found.high)
 
 
 def _win_rates(met: Duels, policies: Sequence[str]) -> list[wire.WinRate]:
@@ -52,8 +56,8 @@ def _win_rates(met: Duels, policies: Sequence[str]) -> list[wire.WinRate]:
             num_ties=rate.num_ties,
             num_both_bad=rate.num_both_bad,
             value=rate.value,
-            wilson=wire.FigureInterval(low=rate.wilson.low, high=rate.wilson.high),
-            resampled=interval_of(rate.resampled),
+            wilson=_told(rate.wilson),
+            resampled=_told(rate.resampled),
         )
         for rate in win_rates(met)
     ]
@@ -65,7 +69,7 @@ def _strengths(met: Duels, policies: Sequence[str]) -> wire.BradleyTerry | None:
         return None
     return wire.BradleyTerry(
         strengths=tuple(
-            wire.PolicyStrength(policy=policies[each.policy], value=each.value, interval=interval_of(each.interval))
+            wire.PolicyStrength(policy=policies[each.policy], value=each.value, interval=_told(each.interval))
             for each in found.strengths
         ),
         ties=found.ties,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.preferences.figures.intervals import Interval, percentiles, wilson
+from backend.preferences.figures.intervals import Interval, percentiles, wider, wilson
 from backend.preferences.figures.resampling import resampled_counts
 from backend.preferences.figures.votes import NUM_RESAMPLES, Floats, Outcome, Votes
 
@@ -39,8 +39,8 @@ class WinRate:
     """(wins + half of ties and both bad) over votes"""
     wilson: Interval
     """as if each vote were somebody else's on another prompt"""
-    resampled: Interval | None
-    """raters and prompts drawn anew"""
+    resampled: Interval
+    """raters and prompts drawn anew, and nowhere narrower than Wilson's"""
 
 
 def duels(votes: Votes, *, num_resamples: int = NUM_RESAMPLES) -> Duels:
@@ -75,5 +75,6 @@ def win_rates(found: Duels) -> list[WinRate]:
         drawn = found.resampled[:, place]
         with np.errstate(divide="ignore", invalid="ignore"):
             resampled = (drawn[:, 1] + drawn[:, 2:].sum(axis=1) / 2) / drawn.sum(axis=1)
-        rates.append(WinRate(high, low, wins, losses, ties, both_bad, points / total, interval, percentiles(resampled)))
+        widest = wider(percentiles(resampled), interval) or interval
+        rates.append(WinRate(high, low, wins, losses, ties, both_bad, points / total, interval, widest))
     return rates

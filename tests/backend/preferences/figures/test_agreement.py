@@ -64,10 +64,11 @@ def test_the_interval_draws_whole_clusters() -> None:
     table[1, :30] = table[0, :30]
     rater, unit = np.nonzero(~np.isnan(table))
     category = table[rater, unit].astype(np.int64)
-    # Two clusters, one of full agreement and one of chance: the interval reaches from one to the other.
-    whole = krippendorff_alpha(unit, category, unit // 30)
+    # Six clusters, three of full agreement and three of chance: draws of them differ more than draws of units do.
+    whole = krippendorff_alpha(unit, category, unit // 10)
     single = krippendorff_alpha(unit, category, unit)
     assert whole.value == single.value
+    assert krippendorff_alpha(unit, category, unit // 15).interval is None
     assert whole.interval is not None
     assert single.interval is not None
-    assert whole.interval.high - whole.interval.low > 2 * (single.interval.high - single.interval.low)
+    assert whole.interval.high - whole.interval.low > 1.2 * (single.interval.high - single.interval.low)

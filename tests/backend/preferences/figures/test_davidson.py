@@ -66,7 +66,6 @@ def test_the_truth_lies_in_the_intervals_of_nearly_all_simulated_tasks() -> None
         found = bradley_terry(duels(draw_votes(truth, nu, num_votes=1500, seed=seed), num_resamples=300))
         assert found is not None
         for each in found.strengths:
-            assert each.interval is not None
             num_covered += each.interval.low <= truth[each.policy] <= each.interval.high
         assert found.ties_interval is not None
         num_covered += found.ties_interval.low <= nu <= found.ties_interval.high
@@ -84,6 +83,23 @@ def test_strengths_that_the_votes_send_to_infinity_stay_finite_and_are_told_as_s
     mixed = bradley_terry(duels(votes_of([Outcome.FIRST] * 30 + [Outcome.SECOND])))
     assert mixed is not None
     assert not mixed.is_separable
+
+
+def test_one_vote_is_no_certainty() -> None:
+    found = bradley_terry(duels(votes_of([Outcome.FIRST])))
+    assert found is not None
+    assert found.is_separable
+    assert all(each.interval.low < 0 < each.interval.high for each in found.strengths)
+
+
+def test_an_interval_is_nowhere_narrower_than_that_of_independent_votes() -> None:
+    # 40 wins of 60: the log-odds have the variance 1 / 40 + 1 / 20, and a log-strength is half of them.
+    found = bradley_terry(
+        duels(votes_of([Outcome.FIRST] * 40 + [Outcome.SECOND] * 20, rater=[0] * 60, prompt=[0] * 60))
+    )
+    assert found is not None
+    expected = 1.96 * np.sqrt(1 / 40 + 1 / 20) / 2
+    assert found.strengths[0].interval.high - found.strengths[0].value == pytest.approx(expected, rel=0.01)
 
 
 def test_the_prior_hardly_moves_what_a_hundred_votes_say() -> None:

@@ -43,12 +43,16 @@ def test_votes_of_few_raters_of_one_mind_are_less_sure_than_their_number() -> No
     many = votes_of(outcomes, rater=generator.permutation(400).tolist())
     few = votes_of(outcomes, rater=[0] * 100 + [1] * 100 + [2] * 100 + [3] * 100)
     of_many, of_few = rate_of(many), rate_of(few)
-    assert of_many.resampled is not None
-    assert of_few.resampled is not None
     width = of_few.wilson.high - of_few.wilson.low
     # The two-way draw adds up to about three variances of single votes, hence sqrt(3) at most for independent ones.
     assert width < of_many.resampled.high - of_many.resampled.low < 2 * width
     assert of_few.resampled.high - of_few.resampled.low > 5 * width
+
+
+def test_few_votes_are_nowhere_surer_than_wilson_says() -> None:
+    found = rate_of(votes_of([FIRST] * 6, policy_0=[1] * 6, policy_1=[0] * 6))
+    assert (found.value, found.resampled.high) == (1.0, 1.0)
+    assert found.resampled.low == found.wilson.low < 0.7
 
 
 def test_resampled_counts_are_those_of_the_draws_weights() -> None:
