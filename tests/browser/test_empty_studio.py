@@ -41,3 +41,11 @@ def test_the_rewards_say_how_one_is_learned(open_page: OpenPage) -> None:
     expect(page.get_by_text("No reward has been learned from votes yet")).to_be_visible()
     expect(page.locator(".u-empty").get_by_role("link", name="Label tasks")).to_be_visible()
     expect(page.locator(".u-rewards tr", has_text="log-odds of a preference")).to_contain_text("not here")
+
+
+def test_label_says_what_a_task_is_and_what_to_launch_first(open_page: OpenPage) -> None:
+    page = open_page("/label")
+    expect(page.get_by_text("No label tasks yet")).to_be_visible()
+    page.locator(".u-empty").get_by_role("button", name="New task").click()
+    expect(page.get_by_text("There are no pictures to judge yet")).to_be_visible()
+    expect(page.get_by_role("link", name="Launch an evaluation")).to_be_visible()

@@ -27,13 +27,13 @@ export function mount(root) {
 }
 
 async function open(root, id) {
-  const state = { task: await get(`/label-tasks/${id}`), raters: [], whose: null };
+  const state = { task: await get(`/label-tasks/${id}`), raters: [], chosen: null, whose: "all" };
   const head = h("div", {}),
     body = h("div", { class: "u-stack" });
   titled(`Results of ${state.task.name}`);
   const load = async () => {
     state.raters = await getAll(`/label-tasks/${id}/raters`);
-    state.whose = usable(state) ?? "all";
+    state.whose = isMixed(state) ? (state.chosen ?? "people") : "all";
     const path = `/label-tasks/${id}/results`;
     const results = await get(withOthers(path, state));
     show(head, header(state));
@@ -41,7 +41,7 @@ async function open(root, id) {
     apiCalls(calls(id, withOthers(path, state)));
   };
   const choose = (whose) => {
-    state.whose = whose;
+    state.chosen = whose;
     return load();
   };
   const exclude = async (rater, is_excluded) => {
@@ -60,11 +60,9 @@ async function open(root, id) {
   }, REFRESH_MS);
 }
 
-/** Whose votes can be shown: a choice is there only where people and programs have voted on one task. */
-function usable({ raters, whose }) {
-  const kinds = new Set(raters.filter((rater) => rater.num_votes).map((rater) => rater.is_simulated));
-  if (kinds.size < 2) return null;
-  return whose ?? "people";
+/** Whether people and programs have voted on one task: only then there is something to choose. */
+function isMixed({ raters }) {
+  return new Set(raters.filter((rater) => rater.num_votes).map((rater) => rater.is_simulated)).size > 1;
 }
 
 /** People and programs are never mixed unasked: those who are not asked for are left out by the studio. */
@@ -127,7 +125,7 @@ function content(state, results, { choose, exclude }) {
   if (!results.raters.some((rater) => rater.num_votes)) return [nothing(state.task), ...tables];
   const { figures } = results;
   return [
-    usable(state) ? chooser(state, choose) : null,
+    isMixed(state) ? chooser(state, choose) : null,
     caution(results),
     h("div", { class: "u-cols" }, h("div", { class: "u-stack" }, winCard(results), strengthCard(figures)), agreementCard(results)),
     ...tables,

@@ -1,7 +1,7 @@
 // The pairs that a rater sees next: asked for and decoded ahead, so that a key finds the next pair already there.
 // What it holds is blind: a pair's id, its prompt, and two pictures without a name.
 
-const AHEAD = 3,
+const AHEAD = 4,
   MOST = 20;
 
 export class PairSupply {
