@@ -14,7 +14,7 @@ from backend.artifacts import run_folder
 from backend.dependencies import IdempotencyKey, RunsDirDep, SessionDep
 from backend.errors import GoneError, NotFoundError
 from backend.idempotency import once
-from backend.models import LabelPairRow, RaterRow
+from backend.models import LabelPairRow
 from backend.preferences import serving, voting
 from backend.preferences.tokens import DOOR, Asking, is_swapped
 from backend.schemas.preference import (
@@ -31,6 +31,8 @@ from backend.schemas.preference import (
 router = APIRouter(prefix="/rating", tags=["rating"])
 
 MOST_PAIRS = 20
+_PNG = b"\x89PNG\r\n\x1a\n"
+_OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
 
 @router.get("")
@@ -65,11 +67,13 @@ def get_picture(
 ) -> Response:
     """A picture of a pair as this rater sees it: no name, no tag, no text in the file."""
     rater, task = asking
-    query = select(LabelPairRow).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
-    pair = session.scalars(query).one_or_none()
-    if pair is None:
+    is_first = (side == "left") is not is_swapped(rater.id, pair_id)
+    column = LabelPairRow.side_0 if is_first else LabelPairRow.side_1
+    query = select(column).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
+    found = session.scalars(query).one_or_none()
+    if found is None:
         raise NotFoundError(f"there is no picture of pair {pair_id}: take its address from GET {DOOR}/next")
-    shown = PairSide.model_validate(_shown(pair, rater, side))
+    shown = PairSide.model_validate(found)
     try:
         content = run_folder(runs_dir, shown.run_id).read(shown.image_path)
     except FileNotFoundError:
@@ -105,21 +109,23 @@ def flag_pair(session: SessionDep, asking: Asking, wanted: FlagCreate, key: Idem
     return once(session, key, request, FlagCreate, create)
 
 
-def _blind(pair: LabelPairRow) -> BlindPair:
+def _blind(pair: serving.ShownPair) -> BlindPair:
     left, right = (f"{DOOR}/pictures/{pair.id}/{side}" for side in ("left", "right"))
     return BlindPair(pair_id=pair.id, prompt=pair.prompt, left_url=left, right_url=right)
 
 
-def _shown(pair: LabelPairRow, rater: RaterRow, side: str) -> dict[str, object]:
-    is_first = (side == "left") is not is_swapped(rater.id, pair.id)
-    return pair.side_0 if is_first else pair.side_1
-
-
 def _bare(content: bytes) -> bytes:
-    """The same pixels in a file without texts; as it is where there are none."""
-    with Image.open(io.BytesIO(content)) as picture:
-        if picture.format == "PNG" and not picture.info:
-            return content
+    """The same pixels in a file without texts, times and whatever else a PNG may carry; other formats made anew."""
+    if not content.startswith(_PNG):
         buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, format="PNG")
-    return buffer.getvalue()
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.convert("RGB").save(buffer, format="PNG")
+        return buffer.getvalue()
+    kept, place = [_PNG], len(_PNG)
+    while place < len(content):
+        # A chunk: length of its data, name, data, checksum.
+        end = place + 12 + int.from_bytes(content[place : place + 4])
+        if content[place + 4 : place + 8] in _OF_PIXELS:
+            kept.append(content[place:end])
+        place = end
+    return b"".join(kept)

@@ -7,110 +7,133 @@ counted like any other, so a pair may then have one vote more than was asked for
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, and_, case, cast, exists, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import text
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger
 
-from backend.models import LabelPairRow, LabelTaskRow, PairHoldRow, RaterRow, VoteRow
+from backend.errors import UnavailableError
+from backend.models import LabelTaskRow, RaterRow
 from backend.schemas.preference import PairStrategy
 
-HELD_FOR = timedelta(minutes=10)
-_PRIME = 2**31 - 1
-_NO_VOTE = 1 / 12
-"""the variance of a preference that nobody has voted on"""
+_NUM_TRIES = 100
+_SECONDS_BETWEEN = 0.01
+
+# Asked with every vote of every rater, so this is text: building it anew each time would cost more than answering it.
+_OPEN_PAIRS = """
+FROM label_pair AS pair
+LEFT JOIN (
+    SELECT
+        pair_id,
+        bool_or(rater_id = :rater_id) AS is_mine,
+        count(*) FILTER (WHERE rater_id <> :rater_id) AS num_others
+    FROM pair_hold WHERE expires_at > now() OR rater_id = :rater_id GROUP BY pair_id
+) AS held ON held.pair_id = pair.id
+WHERE pair.label_task_id = :task_id
+AND (pair.is_gold OR pair.num_votes + coalesce(held.num_others, 0) < :votes_per_pair)
+AND NOT EXISTS (SELECT FROM vote WHERE rater_id = :rater_id AND pair_id = pair.id AND undone_at IS NULL)
+"""
+
+# Another permutation of the places for each rater: times a number of its own, modulo a prime.
+_PLACE = "((pair.index + 1)::bigint * :shuffle % 2147483647)"
+
+# With a uniform prior, w of n votes for the first picture leave its preference a Beta(1 + w, 1 + n - w); the pair of
+# the largest variance comes first: that of few or of contradicting votes. Without a vote it is 1/12. A quarter of the
+# gold pairs stand among those without a vote, and the others anywhere, so that they come at any time.
+_VARIANCE = f"""CASE
+    WHEN pair.is_gold AND {_PLACE} % 4 = 0 THEN 1 / 12.0
+    WHEN pair.is_gold THEN {_PLACE} / 2147483647.0 / 12
+    ELSE (1 + sum_first) * (1 + num_votes - sum_first) / ((2 + num_votes) ^ 2 * (3 + num_votes))
+END"""
+
+_ORDER = {PairStrategy.SHUFFLED: _PLACE, PairStrategy.MOST_INFORMATIVE: f"{_VARIANCE} DESC, {_PLACE}"}
+
+# What another rater is being given at this very moment is passed over, not waited for.
+_LOCK = {
+    strategy: text(
+        f"SELECT pair.id, pair.prompt {_OPEN_PAIRS} ORDER BY coalesce(held.is_mine, false) DESC, {order} "
+        "LIMIT :count FOR NO KEY UPDATE OF pair SKIP LOCKED"
+    )
+    for strategy, order in _ORDER.items()
+}
+
+_HELD_FOR = "now() + interval '10 minutes'"
+_HOLD = """
+ON CONFLICT (pair_id, rater_id) DO UPDATE SET expires_at = excluded.expires_at RETURNING pair_id
+"""
+_HOLD_OPEN = text(
+    f"INSERT INTO pair_hold (pair_id, rater_id, expires_at) SELECT pair.id, :rater_id, {_HELD_FOR} {_OPEN_PAIRS} "
+    f"AND pair.id = ANY(:pair_ids) {_HOLD}"
+)
+_HOLD_ONE = text(
+    f"INSERT INTO pair_hold (pair_id, rater_id, expires_at) VALUES (:pair_id, :rater_id, {_HELD_FOR}) {_HOLD}"
+)
+
+_NUM_OPEN = text(f"SELECT count(*) {_OPEN_PAIRS}")
+_NUM_DONE = text("SELECT count(*) FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL")
 
 
-def next_pairs(session: Session, task: LabelTaskRow, rater: RaterRow, *, count: int) -> Sequence[LabelPairRow]:
-    """The rater's next pairs, held for it from now on: those it holds already first.
+@dataclass(frozen=True)
+class ShownPair:
+    """What a rater is shown of a pair, beside its pictures."""
+
+    id: UUID
+    prompt: str
+
+
+def next_pairs(session: Session, task: LabelTaskRow, rater: RaterRow, *, count: int) -> Sequence[ShownPair]:
+    """The rater's next pairs, held for it from now on: those it holds already first. Empty when none is open to it.
 
     Args:
         session: the request's.
         task: the rater's, open.
         rater: who asks.
         count: at most so many.
+
+    Raises:
+        UnavailableError: when all that is open is being given to others, for a whole second.
     """
-    mine = _held_by(rater.id)
-    query = (
-        select(LabelPairRow)
-        .where(LabelPairRow.label_task_id == task.id, ~_has_vote_of(rater.id), _is_open(task, rater.id))
-        .order_by(mine.desc(), *_order(task, rater))
-        .limit(count)
-        # What another rater is being given at this very moment is passed over, not waited for.
-        .with_for_update(of=LabelPairRow, skip_locked=True)
-    )
-    locked = session.scalars(query).all()
-    if not locked:
-        return []
-    # A hold that was committed after this query began is seen now that its pair is locked.
-    ids = [pair.id for pair in locked]
-    still_open = set(session.scalars(select(LabelPairRow.id).where(LabelPairRow.id.in_(ids), _is_open(task, rater.id))))
-    pairs = [pair for pair in locked if pair.id in still_open]
-    if pairs:
-        hold(session, rater.id, [pair.id for pair in pairs])
-    return pairs
+    for _ in range(_NUM_TRIES):
+        pairs = _take(session, task, rater, count)
+        if pairs:
+            return pairs
+        # What was passed over, or lost at the last moment, may stay open: only who has nothing left is done.
+        if _num_open(session, task, rater) == 0:
+            return []
+        time.sleep(_SECONDS_BETWEEN)
+    raise UnavailableError("the last pairs are being handed out to others right now: ask again in a moment")
 
 
-def hold(session: Session, rater_id: UUID, pair_ids: Sequence[UUID]) -> None:
-    """Gives pairs into a rater's hands for ten minutes, or for ten more."""
-    until = func.now() + HELD_FOR
-    rows = [{"pair_id": pair_id, "rater_id": rater_id, "expires_at": until} for pair_id in pair_ids]
-    query = upsert(PairHoldRow).values(rows)
-    session.execute(query.on_conflict_do_update(index_elements=["pair_id", "rater_id"], set_={"expires_at": until}))
+def hold(session: Session, rater_id: UUID, pair_id: UUID) -> None:
+    """Gives a pair into a rater's hands for ten minutes, or for ten more."""
+    session.execute(_HOLD_ONE, {"pair_id": pair_id, "rater_id": rater_id})
 
 
 def progress_of(session: Session, task: LabelTaskRow, rater: RaterRow) -> tuple[int, int]:
     """How many pairs the rater is done with, and how many more are open to it."""
-    voted = _has_vote_of(rater.id)
-    query = select(
-        func.count().filter(voted),
-        func.count().filter(~voted & _is_open(task, rater.id)),
-    ).where(LabelPairRow.label_task_id == task.id)
-    num_done, num_open = session.execute(query).one()
-    return num_done, num_open
+    num_done: int = session.scalars(_NUM_DONE, {"rater_id": rater.id}).one()
+    return num_done, _num_open(session, task, rater)
 
 
-def _has_vote_of(rater_id: UUID) -> ColumnElement[bool]:
-    return exists().where(VoteRow.rater_id == rater_id, VoteRow.pair_id == LabelPairRow.id, VoteRow.undone_at.is_(None))
+def _take(session: Session, task: LabelTaskRow, rater: RaterRow, count: int) -> Sequence[ShownPair]:
+    """Locks open pairs, then holds those that are still open: a hold that was committed meanwhile is seen by then."""
+    asked = _asked(task, rater)
+    wanted = {"shuffle": rater.shuffle, "count": count}
+    locked = [ShownPair(*row) for row in session.execute(_LOCK[PairStrategy(task.strategy)], asked | wanted)]
+    if not locked:
+        return []
+    are_held = set(session.scalars(_HOLD_OPEN, asked | {"pair_ids": [pair.id for pair in locked]}))
+    return [pair for pair in locked if pair.id in are_held]
 
 
-def _held_by(rater_id: UUID) -> ColumnElement[bool]:
-    return exists().where(PairHoldRow.rater_id == rater_id, PairHoldRow.pair_id == LabelPairRow.id)
+def _num_open(session: Session, task: LabelTaskRow, rater: RaterRow) -> int:
+    num_open: int = session.scalars(_NUM_OPEN, _asked(task, rater)).one()
+    return num_open
 
 
-def _is_open(task: LabelTaskRow, rater_id: UUID) -> ColumnElement[bool]:
-    others = (
-        select(func.count())
-        .where(
-            PairHoldRow.pair_id == LabelPairRow.id,
-            PairHoldRow.rater_id != rater_id,
-            PairHoldRow.expires_at > func.now(),
-        )
-        .correlate(LabelPairRow)
-        .scalar_subquery()
-    )
-    has_room = LabelPairRow.num_votes < task.votes_per_pair
-    return or_(LabelPairRow.is_gold, and_(has_room, LabelPairRow.num_votes + others < task.votes_per_pair))
-
-
-def _order(task: LabelTaskRow, rater: RaterRow) -> tuple[ColumnElement[Any], ...]:
-    """Shuffled: a permutation of the places, another for each rater. Most informative: the most uncertain pair first.
-
-    With a uniform prior, w of n votes for the first picture leave its preference a Beta(1 + w, 1 + n - w); the pair of
-    the largest variance comes first, that of few or of contradicting votes. A quarter of the gold pairs stand among
-    those without a vote, and the others anywhere, so that they come at any time.
-    """
-    place = (cast(LabelPairRow.index, BigInteger) + 1) * literal(rater.shuffle, BigInteger) % _PRIME
-    if task.strategy == PairStrategy.SHUFFLED:
-        return (place,)
-    first = 1 + LabelPairRow.sum_first
-    second = 1 + LabelPairRow.num_votes - LabelPairRow.sum_first
-    total = first + second
-    variance = first * second / (total * total * (total + 1))
-    anywhere = case((place % 4 == 0, _NO_VOTE), else_=_NO_VOTE * cast(place, Float) / _PRIME)
-    return (case((LabelPairRow.is_gold, anywhere), else_=variance).desc(), place)
+def _asked(task: LabelTaskRow, rater: RaterRow) -> dict[str, Any]:
+    return {"task_id": task.id, "rater_id": rater.id, "votes_per_pair": task.votes_per_pair}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.errors import ConflictError, MalformedError, NotFoundError
-from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, PairHoldRow, RaterRow, VoteRow
+from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, VoteRow
 from backend.preferences.serving import hold
 from backend.preferences.tokens import is_swapped
 from backend.schemas.base import FieldProblem
@@ -19,6 +19,25 @@ _SWAPPED = {Choice.LEFT: VoteOutcome.SECOND, Choice.RIGHT: VoteOutcome.FIRST}
 _SHARES = {VoteOutcome.FIRST: 1.0, VoteOutcome.SECOND: 0.0, VoteOutcome.TIE: 0.5, VoteOutcome.BOTH_BAD: 0.5}
 
 
+# One statement: the vote, the pair's count and the end of the hold are there together or not at all, and a vote of the
+# same UUID, or a second one of this rater on this pair, adds nothing, however many arrive at the same moment.
+_STORE = text("""
+WITH stored AS (
+    INSERT INTO vote
+    (id, label_task_id, pair_id, rater_id, choice, outcome, is_swapped, latency_ms, guideline_version)
+    SELECT :id, label_task_id, id, :rater_id, :choice, :outcome, :is_swapped, :latency_ms, :guideline_version
+    FROM label_pair WHERE id = :pair_id AND label_task_id = :task_id
+    ON CONFLICT DO NOTHING RETURNING pair_id, created_at
+), counted AS (
+    UPDATE label_pair SET num_votes = num_votes + :num_votes, sum_first = sum_first + :share
+    FROM stored WHERE label_pair.id = stored.pair_id
+), let_go AS (
+    DELETE FROM pair_hold USING stored WHERE pair_hold.pair_id = stored.pair_id AND rater_id = :rater_id
+)
+SELECT created_at FROM stored
+""")
+
+
 def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID, wanted: VotePut) -> RaterVote:
     """Stores a vote once, however often it comes. A task that was closed meanwhile still takes it: none is lost.
 
@@ -26,34 +45,25 @@ def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUI
         ConflictError: when the UUID came with another vote, or the rater has a vote on this pair that stands.
         MalformedError: when the task has no such pair.
     """
-    # Votes on one pair come after one another, and so do the repeats of one vote.
-    pair = _locked_pair(session, task, wanted.pair_id)
-    earlier = session.get(VoteRow, vote_id)
-    if earlier is not None:
-        return _repeated(earlier, rater, wanted)
-    standing = select(VoteRow.id).where(
-        VoteRow.rater_id == rater.id, VoteRow.pair_id == pair.id, VoteRow.undone_at.is_(None)
-    )
-    if session.scalar(standing) is not None:
-        raise ConflictError("you have voted on this pair already: undo that vote first")
-    swapped = is_swapped(rater.id, pair.id)
+    swapped = is_swapped(rater.id, wanted.pair_id)
     outcome = (_SWAPPED if swapped else _NOT_SWAPPED).get(wanted.choice) or VoteOutcome(wanted.choice.value)
-    row = VoteRow(
-        id=vote_id,
-        label_task_id=task.id,
-        pair_id=pair.id,
-        rater_id=rater.id,
-        choice=wanted.choice.value,
-        outcome=outcome.value,
-        is_swapped=swapped,
-        latency_ms=wanted.latency_ms,
-        guideline_version=len(task.guidelines),
-    )
-    session.add(row)
-    _count(pair, outcome, 1)
-    session.execute(delete(PairHoldRow).where(PairHoldRow.pair_id == pair.id, PairHoldRow.rater_id == rater.id))
-    session.flush()
-    return _as_rater_sees_it(row)
+    values = {
+        "id": vote_id,
+        "task_id": task.id,
+        "pair_id": wanted.pair_id,
+        "rater_id": rater.id,
+        "choice": wanted.choice.value,
+        "outcome": outcome.value,
+        "is_swapped": swapped,
+        "latency_ms": wanted.latency_ms,
+        "guideline_version": len(task.guidelines),
+        "num_votes": int(outcome in _SHARES),
+        "share": _SHARES.get(outcome, 0.0),
+    }
+    created_at = session.scalar(_STORE, values)
+    if created_at is None:
+        return _not_stored(session, task, rater, vote_id, wanted)
+    return RaterVote(id=vote_id, pair_id=wanted.pair_id, choice=wanted.choice, created_at=created_at, undone_at=None)
 
 
 def undo_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID) -> RaterVote:
@@ -65,13 +75,14 @@ def undo_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UU
     row = session.get(VoteRow, vote_id)
     if row is None or row.rater_id != rater.id:
         raise NotFoundError(f"you have no vote {vote_id}: only a vote that arrived can be taken back")
-    pair = _locked_pair(session, task, row.pair_id)
+    pair = _pair_of(session, task, row.pair_id, is_locked=True)
     session.refresh(row)
     if row.undone_at is None:
-        taken_back = update(VoteRow).where(VoteRow.id == vote_id).values(undone_at=func.now())
-        session.execute(taken_back)
-        _count(pair, VoteOutcome(row.outcome), -1)
-        hold(session, rater.id, [pair.id])
+        session.execute(update(VoteRow).where(VoteRow.id == vote_id).values(undone_at=func.now()))
+        if row.outcome in _SHARES:
+            pair.num_votes -= 1
+            pair.sum_first -= _SHARES[VoteOutcome(row.outcome)]
+        hold(session, rater.id, pair.id)
         session.flush()
         session.refresh(row)
     return _as_rater_sees_it(row)
@@ -79,24 +90,26 @@ def undo_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UU
 
 def flag_pair(session: Session, task: LabelTaskRow, rater: RaterRow, wanted: FlagCreate) -> None:
     """Notes what a rater finds wrong with a pair."""
-    pair = _locked_pair(session, task, wanted.pair_id)
+    pair = _pair_of(session, task, wanted.pair_id)
     session.add(PairFlagRow(pair_id=pair.id, rater_id=rater.id, reason=wanted.reason))
 
 
-def _locked_pair(session: Session, task: LabelTaskRow, pair_id: UUID) -> LabelPairRow:
+def _pair_of(session: Session, task: LabelTaskRow, pair_id: UUID, *, is_locked: bool = False) -> LabelPairRow:
     query = select(LabelPairRow).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
-    pair = session.scalars(query.with_for_update()).one_or_none()
+    pair = session.scalars(query.with_for_update(key_share=True) if is_locked else query).one_or_none()
     if pair is None:
         problem = FieldProblem(pointer="/pair_id", message="is no pair of this task")
         raise MalformedError(f"{pair_id} is no pair of this task: take it from GET /api/v1/rating/next", (problem,))
     return pair
 
 
-def _count(pair: LabelPairRow, outcome: VoteOutcome, by: int) -> None:
-    if outcome is VoteOutcome.SKIP:
-        return
-    pair.num_votes += by
-    pair.sum_first += by * _SHARES[outcome]
+def _not_stored(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID, wanted: VotePut) -> RaterVote:
+    """The first answer, where this is a repeat; else why the vote was not stored."""
+    _pair_of(session, task, wanted.pair_id)
+    earlier = session.get(VoteRow, vote_id)
+    if earlier is None:
+        raise ConflictError("you have voted on this pair already: undo that vote first")
+    return _repeated(earlier, rater, wanted)
 
 
 def _repeated(earlier: VoteRow, rater: RaterRow, wanted: VotePut) -> RaterVote:
