@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 from rich.markup import escape
 
+from backend.cli.label_results import print_results
 from backend.cli.output import AsJSON, age_text, err, print_json, print_table
 from backend.cli.studio import all_items, connect
 from backend.client import StudioClient
@@ -85,17 +86,38 @@ def list_sets(
 @pairs_app.command()
 def export(
     context: typer.Context,
-    sha256: Sha,
+    what: Annotated[
+        str, typer.Argument(help="A pair set, by its SHA-256 or its beginning; or a label task, by its id")
+    ],
     format: Format,
     out: Annotated[Path, typer.Option("--out", help="The file to write")],
     part: Annotated[PairPart | None, typer.Option(help="Only prompts of this part; empty = all")] = None,
     with_pictures: Annotated[bool, typer.Option(help="Of csv: a zip of the table and its pictures")] = False,
 ) -> None:
-    """Write a pair set as a file for other programs."""
+    """Write a pair set, or a label task's votes as they are now, as a file for other programs."""
     client = connect(context)
-    whole = _find(client, sha256)
-    client.export_pair_set(whole, format, out, part=part, with_pictures=with_pictures)
+    try:
+        task = UUID(what)
+    except ValueError:
+        client.export_pair_set(_find(client, what), format, out, part=part, with_pictures=with_pictures)
+    else:
+        client.export_label_task(task, format, out, part=part, with_pictures=with_pictures)
     err().print(f"Wrote {escape(str(out))}")
+
+
+@pairs_app.command()
+def results(
+    context: typer.Context,
+    label_task: Annotated[UUID, typer.Argument(help="The label task")],
+    exclude_rater: Excluded = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what a label task's votes say so far: win rates, strengths, agreement, and each rater."""
+    found = connect(context).get_label_results(label_task, exclude_rater=exclude_rater or ())
+    if as_json:
+        print_json(found)
+    else:
+        print_results(found)
 
 
 @pairs_app.command()

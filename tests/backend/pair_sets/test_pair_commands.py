@@ -48,6 +48,26 @@ def test_votes_are_frozen_listed_exported_and_removed(
     assert "There are no pair sets" in shell.err
 
 
+def test_results_are_told_with_intervals_and_raters(studio: str, shell: Shell, task: VotedTask) -> None:
+    assert shell("pairs", "results", str(task.id)) == 0
+    assert "3 votes of 2 raters, 1 of them simulated on 2 pairs" in shell.out
+    assert "policy against base" in shell.out
+    assert "1 / 0 / 2" in shell.out
+    assert "0.333     [0, 1]" in shell.out
+    assert "Red (simulated)" in shell.out
+    assert shell("pairs", "results", str(task.id), "--json") == 0
+    assert json.loads(shell.out)["figures"]["num_votes"] == 3
+    empty = task.__class__(task.sessions, task.runs_dir)
+    assert shell("pairs", "results", str(empty.id)) == 0
+    assert "No two policies have met yet." in shell.err
+
+
+def test_a_tasks_votes_are_exported_as_they_are(studio: str, shell: Shell, task: VotedTask, tmp_path: Path) -> None:
+    out = tmp_path / "votes.csv"
+    assert shell("pairs", "export", str(task.id), "--format", "csv", "--out", str(out)) == 0
+    assert len(out.read_text().splitlines()) == 4
+
+
 def test_a_rater_can_be_left_out(studio: str, shell: Shell, task: VotedTask) -> None:
     with StudioClient(studio) as client:
         red = next(each for each in client.get_label_results(task.id).raters if each.is_simulated)
