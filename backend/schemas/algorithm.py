@@ -265,21 +265,3 @@ class RolloutConfig(Section):
 
     num_prompts: int = Field(16, ge=1, le=4096, title="Prompts a step", description="Groups in one optimizer step.")
     group_size: int = Field(6, ge=2, le=1024, title="Group size", description="G: rollouts of one prompt.")
-
-
-class AlarmConfig(Section):
-    """When the studio raises its voice."""
-
-    entropy_floor: float = Field(
-        0.25,
-        ge=0,
-        le=1,
-        title="Entropy floor",
-        description="Alarm when the mean entropy falls under this share of the run's first value.",
-    )
-    gradient_norm_ceiling: float = Field(
-        100.0,
-        gt=0,
-        title="Gradient ceiling",
-        description="Alarm when the gradient norm before clipping exceeds this.",
-    )

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
+from backend.schemas.alarms import AlarmConfig
 from backend.schemas.algorithm import (
-    AlarmConfig,
     MaskGRPOConfig,
     OptimizerConfig,
     RolloutConfig,

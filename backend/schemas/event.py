@@ -93,6 +93,9 @@ class ScoreMeasured(WireModel):
     intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
     num_prompts: int
     samples_per_prompt: int
+    notes: dict[str, str] = Field(
+        default_factory=dict, description="By figure, what it was measured with, as the features of FID"
+    )
 
 
 # What a run may be warned of. An alarm with another code could not be told, and would end its run.
@@ -108,6 +111,12 @@ AlarmCode = Literal[
     "setting_without_effect",
     "unread_words",
     "unproven_reward",
+    "reward_divergence",
+    "heldout_regression",
+    "diversity_collapse",
+    "near_duplicates",
+    "far_from_reference",
+    "dominant_reward",
 ]
 
 

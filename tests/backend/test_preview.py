@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from backend.runs.policies import SHIPPED_POLICY
 from backend.runs.preview import NUM_SHIPPED_TOKENS, warnings_of
-from backend.schemas.algorithm import AlarmConfig
+from backend.schemas.alarms import AlarmConfig
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import StepFinished
 from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS, TASK_NAMES

@@ -8,7 +8,7 @@ from typing import Any
 from backend.artifacts import RunFolder
 from backend.schemas.algorithm import SamplingConfig
 from backend.schemas.config import TrainConfig
-from backend.schemas.event import SamplesMade
+from backend.schemas.event import SamplesMade, ScoreMeasured
 from worker.jobs.heldout import Outcomes, difference, heldout_seeds, measure, score
 from worker.jobs.prompts import heldout_captions
 from worker.jobs.protocol import JobPart
@@ -36,6 +36,8 @@ class Probe:
         self._seeds = heldout_seeds(config.seed, num_prompts, 1)
         self._sampling = config.evaluation_sampling
         self._base: Outcomes | None = None
+        self.against_base: ScoreMeasured | None = None
+        """the newest difference from the base, once the policy was measured"""
 
     @property
     def is_wanted(self) -> bool:
@@ -58,7 +60,8 @@ class Probe:
         assert self._base is not None, "the base is measured before the first step"
         outcomes, shown = self._measure(policy)
         yield score(step, "policy", self._captions, outcomes)
-        yield difference(step, self._captions, self._base, outcomes)
+        self.against_base = difference(step, self._captions, self._base, outcomes)
+        yield self.against_base
         return (yield self._store(folder, policy, shown, step, "policy"))
 
     def state_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import TrainConfig
-from backend.schemas.event import Alarm, SamplesMade, Severity, StepFinished
+from backend.schemas.event import Alarm, AlarmCode, SamplesMade, Severity, StepFinished
 from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
 from worker.jobs.checkpoints import (
@@ -161,18 +161,25 @@ class Training:
             groups=groups,
             seconds=time.monotonic() - started,
         )
-        for code, severity, message, cure in step.alarms:
-            flags = yield Alarm.model_validate(
-                {"code": code, "severity": Severity(severity), "message": message, "cure": cure, "step": step.step}
-            )
+        for alarm in step.alarms:
+            flags = yield _told(alarm, step.step)
         with self.state.optimizer.averaged():
             if flags.is_sample_requested:
                 flags = yield self._sample_now(step.step)
             is_probe_due = self._probe.is_wanted and self._is_due(self._config.probe.every_num_steps)
             if is_probe_due and not flags.is_cancel_requested:
                 flags = yield from self._probe.measure(self.policy, self._folder, step.step)
+                flags = yield from self._told_of_probe(step.step, flags)
         if self._must_save(flags):
             flags = yield from self._save()
+        return flags
+
+    def _told_of_probe(self, step: int, flags: RequestFlags) -> JobPart:
+        """The alarms that the probe's newest figures raise."""
+        score = self._probe.against_base
+        if score is not None and (overall := score.values.get("overall")) is not None:
+            for alarm in self.state.monitors.hear_probe(overall, score.intervals["overall"]):
+                flags = yield _told(alarm, step)
         return flags
 
     def _store_groups(self, step: TrainStep) -> tuple[GroupRecord, ...]:
@@ -234,3 +241,8 @@ class Training:
         self.state.load_state_dict(state["trainer"])
         self._probe.load_state_dict(state["probe"])
         torch.set_rng_state(state["torch_generator"])
+
+
+def _told(alarm: tuple[AlarmCode, str, str, str], step: int) -> Alarm:
+    code, severity, message, cure = alarm
+    return Alarm(code=code, severity=Severity(severity), message=message, cure=cure, step=step)

@@ -17,6 +17,7 @@ from worker.maskgrpo.alarms import settings_alarms, step_alarms
 from worker.maskgrpo.collection import Collection, Collector
 from worker.maskgrpo.loss import k3
 from worker.maskgrpo.metrics import collection_metrics, credit_by_step, update_metrics
+from worker.maskgrpo.monitors import Monitors, monitored_metrics
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.sample_filter import SampleFilter
@@ -37,6 +38,7 @@ class TrainerState:
         self.optimizer = PolicyOptimizer(parameters, config.optimizer, config.num_steps)
         self.sample_filter = SampleFilter(config.grpo.filter)
         self.prompt_source = prompt_source
+        self.monitors = Monitors(config)
 
     def state_dict(self) -> dict[str, Any]:
         """Nested dicts of tensors and plain values: step, policy, average, moments, filter history, prompt cursor."""
@@ -46,6 +48,7 @@ class TrainerState:
             "optimizer": self.optimizer.state_dict(),
             "sample_filter": self.sample_filter.state_dict(),
             "prompt_source": self.prompt_source.state_dict(),
+            "monitors": self.monitors.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -59,6 +62,9 @@ class TrainerState:
         self.prompt_source.load_state_dict(state["prompt_source"])
         self.step = state["step"]
         self.first_entropy = state["first_entropy"]
+        # A checkpoint of an earlier version has none: its run is watched from here on.
+        if "monitors" in state:
+            self.monitors.load_state_dict(state["monitors"])
 
 
 def train(
@@ -118,6 +124,7 @@ def _training_step(
     reports = optimize(policy, reference, collection.groups, config, state.optimizer, state.step, processes)
     seconds_update = time.perf_counter() - started
     metrics = collection_metrics(collection) | update_metrics(reports)
+    metrics |= monitored_metrics(collection.first_groups, config.rewards)
     metrics |= {"learning_rate": state.optimizer.learning_rate(state.step), "seconds/update": seconds_update}
     credit = credit_by_step(reports, config.sampling.num_unmasking_steps)
     if kl_by_step:
@@ -128,6 +135,7 @@ def _training_step(
         state.first_entropy = metrics["entropy"]
     alarms = settings_alarms(config) if state.step == 0 else []
     alarms += step_alarms(collection, reports, metrics["entropy"], state.first_entropy, config)
+    alarms += state.monitors.watch(metrics)
     state.step += 1
     return TrainStep(
         step=state.step,
