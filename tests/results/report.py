@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.results.ablation_report import ablation_section
+from tests.results.closed_loop_report import closed_loop_section
 from tests.results.trials import TRIALS
 from worker.showo.loading import SHIPPED_WEIGHTS
 
@@ -37,6 +38,8 @@ def write_report() -> None:
             parts.append(_section(trial.title, own))
     if ablation := ablation_section([result for result in results if "ablation" in result]):
         parts.append(ablation)
+    if loop := closed_loop_section(results):
+        parts.append(loop)
     (DOCS / "results.md").write_text("\n".join(parts))
 
 
