@@ -164,13 +164,16 @@ def _part_fields(path: str, info: FieldInfo, part: type[BaseModel], is_optional:
 
 
 def _slot_fields(path: str, slot: int, part: type[BaseModel]) -> Iterator[FormField]:
-    """One of several like parts; its first field is a choice, and the slot is unused while that is empty."""
+    """One of several like parts; the slot is unused while its first field is empty."""
     for place, (name, info) in enumerate(part.model_fields.items()):
+        if _is_constant(info):
+            continue
         field = _field(f"{path}.{name}", info)
         title = f"{field.title} {slot + 1}"
         if place == 0:
-            help_ = "Choose one to add it." if slot else field.help
-            yield FormField(field.path, field.kind, title, help_, "", choices=("", *field.choices))
+            choices = ("", *field.choices) if field.choices else ()
+            help_ = "Choose one to add it." if slot and choices else field.help
+            yield FormField(field.path, field.kind, title, help_, "", choices=choices)
         else:
             yield replace(field, title=title)
 
@@ -233,9 +236,9 @@ def _is_many(annotation: Any) -> bool:
 
 def _num_slots(info: FieldInfo, part: type[BaseModel]) -> int:
     """As many slots as there are choices, for each may stand once, but no more than the model takes."""
-    first = next(iter(part.model_fields.values()))
+    kind, choices, _ = _kind_of(next(iter(part.model_fields.values())).annotation)
     limits: list[int] = [item.max_length for item in info.metadata if isinstance(item, MaxLen)]
-    return min(len(_kind_of(first.annotation)[1]), *limits, MAX_SLOTS)
+    return min(len(choices) if kind is FieldKind.CHOICE else MAX_SLOTS, *limits, MAX_SLOTS)
 
 
 def _is_constant(info: FieldInfo) -> bool:

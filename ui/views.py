@@ -32,8 +32,9 @@ def arithmetic(config: BaseModel) -> list[tuple[str, str]]:
             num_prompts = len(config.prompts.texts) or config.num_prompts
             return [_product("Pictures", num_prompts, "prompts", config.samples_per_prompt, "seeds")]
         case EvaluateConfig():
-            line = _product("Pictures", config.num_prompts, "captions", config.samples_per_prompt, "seeds")
-            return [line, ("Policies", "2, on the same captions and seeds" if config.base else "1")]
+            num_prompts, number = len(config.prompts.texts) or config.num_prompts, len(config.candidates)
+            line = _product("Pictures", num_prompts, "captions", config.samples_per_prompt, "seeds")
+            return [line, ("Policies", f"{number}, on the same captions and seeds" if number > 1 else "1")]
         case RewardModelConfig():
             tuning = config.tuning
             return [_product("Pairs", config.num_steps, "steps", tuning.batch_size, "a batch, each with two pictures")]

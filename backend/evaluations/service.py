@@ -23,7 +23,7 @@ _HALF_WIDTH, _POWER = 1.96, 0.84
 
 
 def get_evaluation(session: Session, run_id: UUID) -> tuple[RunRow, EvaluateConfig]:
-    """An evaluate run that has a base.
+    """An evaluate run of two policies or more.
 
     Raises:
         NotFoundError: when there is no such run.
@@ -34,7 +34,7 @@ def get_evaluation(session: Session, run_id: UUID) -> tuple[RunRow, EvaluateConf
     config = run_config_adapter.validate_python(row.config, extra="ignore")
     if not isinstance(config, EvaluateConfig):
         raise ConflictError(f"run {run_id} is a {row.kind} run: only an evaluate run compares a policy with its base")
-    if config.base is None:
+    if len(config.candidates) < 2:
         raise ConflictError(f"run {run_id} evaluates one policy alone: clone it with `base` set to compare two")
     return row, config
 
@@ -47,6 +47,7 @@ def compare(session: Session, run_id: UUID) -> Comparison:
         body = event.to_wire().body
         assert isinstance(body, ScoreMeasured), "only scores were asked for"
         scores[body.policy] = body
+    difference = scores.get("difference")
     counts = repository.count_pairs(session, run_id=run_id)
     return Comparison(
         run_id=row.id,
@@ -55,20 +56,27 @@ def compare(session: Session, run_id: UUID) -> Comparison:
         config=config,
         base=scores.get(repository.BASE),
         policy=scores.get(repository.POLICY),
-        difference=scores.get("difference"),
-        smallest_visible=smallest_visible(scores.get("difference")),
+        difference=difference,
+        smallest_visible=smallest_visible(difference),
         num_pairs=counts.num_pairs,
         num_wins=counts.num_wins,
         num_losses=counts.num_losses,
         tasks=counts.tasks,
+        scores=tuple(scores[label] for label in config.candidates if label in scores),
+        differences=tuple(score for name, score in scores.items() if name.partition(":")[0] == "difference"),
+        smallest_visible_by_figure={
+            figure: smallest_visible(difference, figure)
+            for figure in (difference.intervals if difference is not None else {})
+            if figure != "win_rate"
+        },
     )
 
 
-def smallest_visible(difference: ScoreMeasured | None) -> float | None:
-    """The difference that such an evaluation would show in four of five repetitions, at 95 %."""
-    if difference is None or "overall" not in difference.intervals:
+def smallest_visible(difference: ScoreMeasured | None, figure: str = "overall") -> float | None:
+    """The difference of a figure that such an evaluation would show in four of five repetitions, at 95 %."""
+    if difference is None or figure not in difference.intervals:
         return None
-    low, high = difference.intervals["overall"]
+    low, high = difference.intervals[figure]
     return (_HALF_WIDTH + _POWER) * (high - low) / (2 * _HALF_WIDTH)
 
 

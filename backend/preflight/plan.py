@@ -92,7 +92,8 @@ def plan_of(config: TrainConfig | SampleConfig | EvaluateConfig, sizes: PolicySi
         num_prompts, texts, num_policies = len(config.prompts.texts) or config.num_prompts, config.prompts.texts, 1
         at_once = max(1, PICTURES_A_SAMPLE_BATCH // seeds)
     else:
-        num_prompts, texts, num_policies = config.num_prompts, (), 2 if config.base is not None else 1
+        num_prompts, texts = len(config.prompts.texts) or config.num_prompts, config.prompts.texts
+        num_policies = len(config.candidates)
         at_once = max(1, config.batch_size // seeds)
     return Plan(
         sizes=sizes,

@@ -16,9 +16,11 @@ from backend.errors import MalformedError
 from backend.models import AliasMoveRow, AliasRow, RunRow
 from backend.runs.policies import RUN_SOURCE
 from backend.schemas.base import FieldProblem
+from backend.schemas.benchmark import LabelledPolicy
 from backend.schemas.every_run import ALIAS_PREFIX, PolicyConfig
 
 Config = TypeVar("Config", bound=BaseModel)
+Policy = TypeVar("Policy", PolicyConfig, LabelledPolicy)
 
 
 def freeze(session: Session, config: Config) -> Config:
@@ -32,7 +34,7 @@ def freeze(session: Session, config: Config) -> Config:
 
 
 def _frozen(session: Session, value: Any, pointer: str) -> Any:
-    if isinstance(value, PolicyConfig):
+    if isinstance(value, PolicyConfig | LabelledPolicy):
         return _policy(session, value, pointer)
     if isinstance(value, tuple):
         return tuple(_frozen(session, each, f"{pointer}/{place}") for place, each in enumerate(value))
@@ -47,7 +49,7 @@ def _frozen(session: Session, value: Any, pointer: str) -> Any:
     return value.model_copy(update=changes) if changes else value
 
 
-def _policy(session: Session, policy: PolicyConfig, pointer: str) -> PolicyConfig:
+def _policy(session: Session, policy: Policy, pointer: str) -> Policy:
     if policy.source.startswith(ALIAS_PREFIX):
         name = policy.source.removeprefix(ALIAS_PREFIX)
         # Held until the commit, so that the alias cannot leave a model that is deleted meanwhile.

@@ -58,10 +58,8 @@ def _captions_wanted(config: RunConfig) -> dict[str, int]:
     """How many distinct held-out captions a configuration asks for, by the setting that says so."""
     if isinstance(config, TrainConfig):
         return {"probe.num_prompts": config.probe.num_prompts}
-    if isinstance(config, EvaluateConfig):
-        return {"num_prompts": config.num_prompts}
-    if isinstance(config, SampleConfig) and config.prompts.split is PromptSplit.HELDOUT:
-        is_drawn = config.prompts.texts or config.prompts.tasks
+    if isinstance(config, EvaluateConfig | SampleConfig) and config.prompts.split is PromptSplit.HELDOUT:
+        is_drawn = config.prompts.texts or (config.prompts.tasks and isinstance(config, SampleConfig))
         return {} if is_drawn else {"num_prompts": config.num_prompts}
     return {}
 

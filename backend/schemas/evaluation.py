@@ -50,3 +50,12 @@ class Comparison(WireModel):
     num_wins: int = Field(description="Of the stored pairs, those whose picture of the policy has the higher reward")
     num_losses: int
     tasks: tuple[str, ...] = Field(description="Tasks of the stored pairs")
+    scores: tuple[ScoreMeasured, ...] = Field(
+        (), description="Every policy's figures, the one that the others are compared to first"
+    )
+    differences: tuple[ScoreMeasured, ...] = Field(
+        (), description="Each other policy minus the first; `policy` is difference, or difference:<label>"
+    )
+    smallest_visible_by_figure: dict[str, Number] = Field(
+        default_factory=dict, description="As smallest_visible, for every figure of `difference` that has an interval"
+    )

@@ -159,3 +159,22 @@ def test_the_client_reads_what_the_api_answers(api: TestClient, stored: str) -> 
     run_id = stored.rsplit("/", 1)[1]
     assert client.get_comparison(run_id).num_pairs == 4
     assert client.list_pairs(run_id, task="counting").data[0].difference == -1
+
+
+def test_every_policys_figures_and_differences_are_told_beside_the_pairs_own(
+    api: TestClient, sessions: Sessions
+) -> None:
+    config = EVALUATE | {"policies": [{"label": "step-20"}]}
+    run_id = UUID(api.post("/api/v1/runs", json={"config": config}).json()["id"])
+    names = ("base", "policy", "step-20", "difference", "difference:step-20")
+    with transaction(sessions) as session:
+        row = runs.claim(session, run_id=run_id, worker="w", lease_seconds=60)
+        assert row is not None
+        for place, name in enumerate(names):
+            body = score(name, place / 10, place / 10 - 0.1, place / 10 + 0.1)
+            runs.append_event(session, run_id=run_id, attempt=row.attempt, body=body)
+    found = api.get(f"/api/v1/evaluations/{run_id}").json()
+    assert [each["policy"] for each in found["scores"]] == ["base", "policy", "step-20"]
+    assert [each["policy"] for each in found["differences"]] == ["difference", "difference:step-20"]
+    assert found["difference"]["policy"] == "difference"
+    assert found["smallest_visible_by_figure"] == {"overall": found["smallest_visible"]}

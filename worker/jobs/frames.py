@@ -106,9 +106,7 @@ def find_tokenizer(config: BaseRunConfig, folder: RunFolder, policy: str) -> str
 
 
 def _source_of(config: BaseRunConfig, policy: str) -> PolicyConfig:
-    if policy == "base" and isinstance(config, EvaluateConfig) and config.base is not None:
-        return config.base
-    return config.policy
+    return config.candidates.get(policy, config.policy) if isinstance(config, EvaluateConfig) else config.policy
 
 
 def _kept_tokenizer(folder: RunFolder) -> Path | None:

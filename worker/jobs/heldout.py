@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backend.schemas.algorithm import SamplingConfig
 from backend.schemas.event import ScoreMeasured
+from worker.benchmarks.figures import Figures, share_differences, shares, wins
+from worker.benchmarks.table import Scores
 from worker.jobs.showing import Shown, show
 from worker.maskgrpo.seeds import derived_seed
 from worker.maskgrpo.types import Policy
-from worker.shapes.captions import TASKS, Caption, TaskName
-from worker.shapes.scoring import mini_geneval, paired_difference, wilson_interval
-from worker.shapes.verifier import Verdict
+from worker.shapes.captions import Caption
 from worker.shapes.world import IMAGE_SIZE
-
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -89,76 +86,29 @@ def measure(
 
 def score(step: int, policy: str, captions: Sequence[Caption], outcomes: Outcomes) -> ScoreMeasured:
     """Mini-GenEval; a task's intervals are Wilson's, the overall ones by bootstrap over captions."""
-    num_prompts, num_seeds = outcomes.correct.shape
-    result = mini_geneval({task: _verdicts(outcomes, rows) for task, rows in _rows_by_task(captions).items()})
-    values: dict[str, float | None] = {"overall": result.overall, "strict": result.strict_overall}
-    weight = _weights(captions)
-    intervals = {
-        "overall": _interval(0 * weight, outcomes.correct * weight),
-        "strict": _interval(0 * weight, outcomes.strict * weight),
-    }
-    for task, own in result.by_task.items():
-        strict = wilson_interval(round(own.strict_accuracy * own.num_images), own.num_images)
-        values |= {task: own.accuracy, f"{task}_strict": own.strict_accuracy}
-        intervals |= {task: (own.interval.low, own.interval.high), f"{task}_strict": (strict.low, strict.high)}
-    return ScoreMeasured(
-        step=step,
-        policy=policy,
-        values=values,
-        intervals=intervals,
-        num_prompts=num_prompts,
-        samples_per_prompt=num_seeds,
-    )
+    tasks = [caption.task for caption in captions]
+    found = shares(tasks, outcomes.correct, "overall") | shares(tasks, outcomes.strict, "strict", "_strict")
+    return _measured(step, policy, found, outcomes)
 
 
 def difference(step: int, captions: Sequence[Caption], base: Outcomes, tuned: Outcomes) -> ScoreMeasured:
     """Tuned minus base on the same captions and seeds: a paired bootstrap over captions, and who won how often."""
-    weight = _weights(captions)
-    pairs = {
-        "overall": (base.correct * weight, tuned.correct * weight),
-        "strict": (base.strict * weight, tuned.strict * weight),
-    }
-    for task, rows in _rows_by_task(captions).items():
-        pairs[task] = (base.correct[rows], tuned.correct[rows])
-        pairs[f"{task}_strict"] = (base.strict[rows], tuned.strict[rows])
-    values: dict[str, float | None] = {key: float((two - one).mean()) for key, (one, two) in pairs.items()}
-    intervals = {key: _interval(one, two) for key, (one, two) in pairs.items()}
-    num_wins = int((tuned.correct > base.correct).sum())
-    num_losses = int((tuned.correct < base.correct).sum())
-    values |= {"num_wins": num_wins, "num_losses": num_losses, "num_ties": base.correct.size - num_wins - num_losses}
-    if num_wins + num_losses > 0:
-        won = wilson_interval(num_wins, num_wins + num_losses)
-        values["win_rate"], intervals["win_rate"] = num_wins / (num_wins + num_losses), (won.low, won.high)
+    tasks = [caption.task for caption in captions]
+    found = share_differences(tasks, base.correct, tuned.correct, "overall")
+    found |= share_differences(tasks, base.strict, tuned.strict, "strict", "_strict")
+    return _measured(step, "difference", found | wins(base.correct, tuned.correct), tuned)
+
+
+def _measured(step: int, policy: str, figures: Figures, outcomes: Outcomes) -> ScoreMeasured:
+    num_prompts, num_seeds = outcomes.correct.shape
     return ScoreMeasured(
         step=step,
-        policy="difference",
-        values=values,
-        intervals=intervals,
-        num_prompts=len(captions),
-        samples_per_prompt=base.correct.shape[1],
+        policy=policy,
+        values=figures.values,
+        intervals=figures.intervals,
+        num_prompts=num_prompts,
+        samples_per_prompt=num_seeds,
     )
-
-
-def _interval(base: Scores, tuned: Scores) -> tuple[float, float]:
-    tuned = np.broadcast_to(tuned, np.broadcast_shapes(base.shape, tuned.shape))
-    _, low, high = paired_difference(np.broadcast_to(base, tuned.shape), tuned, np.random.default_rng(0))
-    return low, high
-
-
-def _rows_by_task(captions: Sequence[Caption]) -> dict[TaskName, list[int]]:
-    return {task: [row for row, caption in enumerate(captions) if caption.task == task] for task in TASKS}
-
-
-def _weights(captions: Sequence[Caption]) -> Scores:
-    """(num_prompts, 1): with these a mean over captions is the mean over the tasks, of which some have one more."""
-    counts = {task: len(rows) for task, rows in _rows_by_task(captions).items()}
-    shares = [len(captions) / (len(TASKS) * counts[caption.task]) for caption in captions]
-    return np.array(shares, dtype=np.float64)[:, None]
-
-
-def _verdicts(outcomes: Outcomes, rows: Sequence[int]) -> list[Verdict]:
-    pairs = zip(outcomes.correct[rows].flat, outcomes.strict[rows].flat, strict=True)
-    return [Verdict(bool(correct), float(correct), bool(strict), (), ()) for correct, strict in pairs]
 
 
 def _to_lists(scores: Scores) -> list[list[int]]:

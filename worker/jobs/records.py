@@ -23,6 +23,8 @@ class GroupLabel:
     index: int
     prompt: str
     policy: str
+    task: str | None = None
+    """where it is no caption of the small world, which tells its own"""
 
 
 def training_group(step: int, index: int, group: Group, written: WrittenPictures) -> GroupRecord:
@@ -48,7 +50,7 @@ def shown_group(label: GroupLabel, seeds: Sequence[int], rewards: Rewards, writt
         step=label.step,
         index=label.index,
         prompt=label.prompt,
-        task=task_of(label.prompt),
+        task=label.task or task_of(label.prompt),
         mean_reward=number(rewards.total.mean()),
         reward_std=number(rewards.total.std(correction=0)),
         is_kept=True,

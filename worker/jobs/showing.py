@@ -13,7 +13,7 @@ from backend.artifacts import RunFolder
 from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
 from backend.schemas.config import RewardConfig, RewardName
 from backend.schemas.sample import GroupRecord
-from worker.jobs.pictures import Place, write_group
+from worker.jobs.pictures import Place, WrittenPictures, write_group, write_pictures
 from worker.jobs.prompts import task_of
 from worker.jobs.records import GroupLabel, shown_group
 from worker.maskgrpo.sampling import rollout
@@ -70,9 +70,19 @@ def judge(pictures: Tensor, prompt: str) -> Rewards:
 
 
 def store_shown(
-    folder: RunFolder, policy: Policy, shown: Shown, label: GroupLabel, purpose: str, framed: Sequence[int]
+    folder: RunFolder,
+    policy: Policy,
+    shown: Shown,
+    label: GroupLabel,
+    purpose: str,
+    framed: Sequence[int],
+    *,
+    is_replayed: bool = True,
 ) -> GroupRecord:
-    """Writes one prompt's pictures and gives their record."""
+    """Writes one prompt's pictures, and their trajectories where they are to be replayed; gives their record."""
     place = Place(label.step, f"{purpose}-{label.policy}", label.index)
-    written = write_group(folder, place, policy, shown.pictures, shown.trajectory, TRANSITION.value, framed)
+    if is_replayed:
+        written = write_group(folder, place, policy, shown.pictures, shown.trajectory, TRANSITION.value, framed)
+    else:
+        written = WrittenPictures(*write_pictures(folder, place, shown.pictures), trajectory_path=None)
     return shown_group(label, shown.seeds, shown.rewards, written)

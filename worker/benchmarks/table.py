@@ -1,0 +1,48 @@
+"""What was measured of every picture of one policy, by the measure's name. Knows neither pictures nor statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.maskgrpo.types import Rewards
+
+Scores = NDArray[np.float64]
+"""(num_prompts, num_seeds), NaN where nothing was measured"""
+
+
+class Table:
+    """Scores (num_prompts, num_seeds) by name; NaN where a picture is not made yet, or was not judged so."""
+
+    def __init__(self, num_prompts: int, num_seeds: int) -> None:
+        self._shape = (num_prompts, num_seeds)
+        self._scores: dict[str, Scores] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The measures of which there is at least one score, in the order in which they came."""
+        return tuple(self._scores)
+
+    def __getitem__(self, name: str) -> Scores:
+        return self._scores.get(name, np.full(self._shape, np.nan))
+
+    def enter(self, row: int, rewards: Rewards) -> None:
+        """Fills in what was measured of one prompt's pictures."""
+        for name, values in rewards.breakdown.items():
+            self._scores.setdefault(name, np.full(self._shape, np.nan))[row] = values.numpy()
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain lists for a file; null stands for NaN."""
+        return {name: [[_or_none(value) for value in row] for row in scores] for name, scores in self._scores.items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `to_state`."""
+        for name, rows in state.items():
+            self._scores[name] = np.array(rows, dtype=np.float64)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
