@@ -28,7 +28,9 @@ Seed = Annotated[int, typer.Option(min=0, help="The only source of chance")]
 def sample(
     context: typer.Context,
     prompts: Annotated[list[str], typer.Argument(help="What to show")],
-    policy: Annotated[str, typer.Option(help="shipped, a folder, run:<id> or run:<id>@<step>")] = "shipped",
+    policy: Annotated[
+        str, typer.Option(help="shipped, a folder, run:<id>, run:<id>@<step> or alias:<name>")
+    ] = "shipped",
     num: Annotated[int, typer.Option(min=1, max=1000, help="Pictures a prompt")] = 4,
     seed: Seed = 7,
     steps: Steps = 16,
@@ -58,7 +60,7 @@ def sample(
 
 def evaluate(
     context: typer.Context,
-    policy: Annotated[str, typer.Argument(help="shipped, a folder, run:<id> or run:<id>@<step>")],
+    policy: Annotated[str, typer.Argument(help="shipped, a folder, run:<id>, run:<id>@<step> or alias:<name>")],
     base: Annotated[
         str | None, typer.Option(help="The policy compared against, on the same captions and seeds")
     ] = None,

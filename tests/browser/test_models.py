@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from backend.bundles.manifest import verify
 from backend.client import StudioClient
 from backend.schemas.config import run_config_adapter
 from backend.schemas.registry import AliasSet
@@ -126,3 +128,14 @@ def test_a_narrow_screen_shows_all_of_it(open_page: OpenPage, family: tuple[Run,
     assert box is not None
     assert box["x"] + box["width"] <= 390
     assert box["height"] >= 12, "it is as large as on a wide screen"
+
+
+def test_a_run_is_fetched_as_a_bundle_that_is_whole(
+    open_page: OpenPage, family: tuple[Run, Run], tmp_path: Path
+) -> None:
+    page = open_page(f"/run?id={family[1].id}")
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Bundle").click()
+    found.value.save_as(tmp_path / "it.zip")
+    assert found.value.suggested_filename == f"run-{family[1].id}.zip"
+    assert verify(tmp_path / "it.zip") == []

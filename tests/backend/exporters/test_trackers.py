@@ -13,9 +13,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import transaction
 from backend.exporters import RunFacts, Tracker, export_events, open_sink
+from backend.models import RunRow
 from backend.schemas.event import Event
+from tests.backend.shell import Shell
+from worker import recorder
 
 
 def is_missing(package: str) -> bool:
@@ -152,3 +157,33 @@ def test_the_others_are_begun_logged_to_and_finished(
     install(name, init=init, Error=RuntimeError, Settings=SimpleNamespace)
     export_events(events, open_sink(Tracker(name), facts, project="p", uri="offline:x" if name == "wandb" else "x"))
     assert told == [("p", True, 3), (0, None), (1, 0.25), (2, 0.5), (3, 0.75), "finished"]
+
+
+@pytest.mark.parametrize("words", [(), ("--follow",)])
+def test_a_run_is_exported_by_command_and_a_second_time_nothing_is_sent_twice(
+    words: tuple[str, ...],
+    studio: str,
+    shell: Shell,
+    make_run: Callable[..., RunRow],
+    sessions: sessionmaker[Session],
+    events: list[Event],
+    install: Callable[..., None],
+) -> None:
+    FakeMLflow.runs = []
+    install("mlflow")
+    install("mlflow.entities", Metric=lambda key, value, timestamp, step: (key, step), Param=lambda k, v: (k, v))
+    install("mlflow.tracking", MlflowClient=FakeMLflow)
+    row = make_run(worker="w", name="counting")
+    seq = row.num_events
+    for event in events:
+        with transaction(sessions) as session:
+            seq = recorder.record(session, row.id, row.attempt, event.body, seq).seq
+    assert shell("export-metrics", str(row.id), "--to", "mlflow", "--project", "p", *words) == 0
+    assert shell.err == "counting: 4 steps sent to mlflow as 'p'\n"
+    assert ("num_steps", "60") in FakeMLflow.runs[0].data.params
+    assert shell("export-metrics", str(row.id), "--to", "mlflow", "--project", "p", *words) == 0
+    assert [each for each in FakeMLflow.runs[0].data.metrics if each[0] == "reward/mean"] == [
+        ("reward/mean", 1),
+        ("reward/mean", 2),
+        ("reward/mean", 3),
+    ]

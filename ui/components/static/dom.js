@@ -63,8 +63,8 @@ export function empty(title, text, ...actions) {
 /** What happened, to what, the cure, and the request id. */
 export function failure(error, retry = null) {
   // The message has the first ones already.
-  const told = (error.problems ?? []).map((item) => `${item.pointer || "the body"}: ${item.message}`);
-  const problems = told.filter((text) => !error.message.includes(text));
+  const untold = (error.problems ?? []).filter((item) => !error.message.includes(item.message));
+  const problems = untold.map((item) => `${item.pointer || "the body"}: ${item.message}`);
   const id = error.requestId ? h("p", { class: "u-small u-muted" }, `Request ${error.requestId}`) : null;
   const again = retry ? h("button", { class: "u-btn", type: "button", onclick: retry }, "Try again") : null;
   return h(

@@ -5,7 +5,7 @@ import { Points } from "./chart.js";
 import { h, identifier, show, status, titled, toast, when } from "./dom.js";
 import { duration } from "./format.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
-import { TERMINAL, canBeJudged, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
+import { TERMINAL, bundleLink, canBeJudged, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
 import { chartsFor } from "./run_charts.js";
 import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "./run_panels.js";
 
@@ -216,6 +216,7 @@ function headerOf(run, live, after) {
         run.kind === "reward_model" ? h("a", { class: "u-btn u-main", href: "/rewards" }, "What it is worth") : null,
         canBeJudged(run) ? h("a", { class: "u-btn", href: `/label?run=${run.id}` }, "Send to people") : null,
         TERMINAL.includes(run.status) ? cloneButton(run) : null,
+        TERMINAL.includes(run.status) ? bundleLink(run) : null,
         apiButton(),
       ),
     ),

@@ -66,6 +66,11 @@ export function verbButtons(run, after) {
   );
 }
 
+export function bundleLink(run) {
+  const title = "The run in one file, with the hash of each part: unmask bundle verify and replay read it";
+  return h("a", { class: "u-btn", href: `/api/v1/runs/${run.id}/bundle`, download: "", title }, "Bundle");
+}
+
 export function cloneButton(run) {
   return h("a", { class: "u-btn", href: `/launch?clone=${run.id}` }, "Clone");
 }

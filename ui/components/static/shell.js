@@ -178,7 +178,11 @@ function awaitContent() {
 
 document.body.prepend(navigation());
 // On a phone the pages' row is longer than the screen: the present page is in view.
-document.querySelector(".u-nav-links a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+const showHere = () =>
+  document.querySelector(".u-nav-links a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+showHere();
+// Once more when the styles are there: until then the links are narrower.
+addEventListener("load", showHere);
 awaitContent();
 labelTheme();
 addEventListener("keydown", press);
