@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from backend.models import RunRow
+from backend.schemas.every_run import RunKind
 from backend.schemas.reward import RewardName
 
 MOST_USERS = 100
@@ -20,7 +21,11 @@ def used_by(session: Session, *, run_ids: Collection[UUID]) -> dict[UUID, tuple[
         return {}
     parts = {run_id: {"name": RewardName.LEARNED.value, "source": f"run:{run_id}"} for run_id in run_ids}
     names_one = or_(*(RunRow.config["rewards"].contains([part]) for part in parts.values()))
-    query = select(RunRow.id, RunRow.config["rewards"]).where(names_one).order_by(RunRow.created_at.desc())
+    query = (
+        select(RunRow.id, RunRow.config["rewards"])
+        .where(RunRow.kind == RunKind.TRAIN, names_one)
+        .order_by(RunRow.created_at.desc())
+    )
     found: dict[UUID, list[UUID]] = {run_id: [] for run_id in run_ids}
     for user, rewards in session.execute(query):
         for reward in rewards:
