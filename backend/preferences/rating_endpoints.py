@@ -9,14 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from PIL import Image
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from backend.artifacts import run_folder
-from backend.dependencies import IdempotencyKey, RunsDirDep, SessionDep
+from backend.dependencies import IdempotencyKey
 from backend.errors import GoneError, NotFoundError
 from backend.idempotency import once
-from backend.models import LabelPairRow
+from backend.models import LabelPairRow, LabelTaskRow, RaterRow
 from backend.preferences import serving, voting
-from backend.preferences.tokens import DOOR, Asking, is_swapped
+from backend.preferences.tokens import DOOR, DoorDep, is_swapped
 from backend.schemas.preference import (
     BlindPair,
     BlindPairs,
@@ -36,77 +37,81 @@ _OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
 
 @router.get("")
-def get_rating_task(session: SessionDep, asking: Asking) -> RatingTask:
+async def get_rating_task(door: DoorDep) -> RatingTask:
     """What to look at, and how far this rater is."""
-    rater, task = asking
-    num_done, num_open = serving.progress_of(session, task, rater)
-    return RatingTask(
-        guideline=task.guidelines[-1],
-        guideline_version=len(task.guidelines),
-        status=TaskStatus(task.status),
-        num_done=num_done,
-        num_wanted=num_done + num_open,
-    )
+
+    def read(session: Session, rater: RaterRow, task: LabelTaskRow) -> RatingTask:
+        num_done, num_open = serving.progress_of(session, task, rater)
+        return RatingTask(
+            guideline=task.guidelines[-1],
+            guideline_version=len(task.guidelines),
+            status=TaskStatus(task.status),
+            num_done=num_done,
+            num_wanted=num_done + num_open,
+        )
+
+    return await door.do(read)
 
 
 @router.get("/next")
-def next_pairs(
-    session: SessionDep, asking: Asking, count: Annotated[int, Query(ge=1, le=MOST_PAIRS)] = 2
-) -> BlindPairs:
+async def next_pairs(door: DoorDep, count: Annotated[int, Query(ge=1, le=MOST_PAIRS)] = 2) -> BlindPairs:
     """The next pairs, this rater's for ten minutes. 410 once the task is closed."""
-    rater, task = asking
-    if task.status == TaskStatus.CLOSED:
-        raise GoneError("this task is closed: every vote that you have sent is kept")
-    pairs = serving.next_pairs(session, task, rater, count=count)
-    return BlindPairs(data=[_blind(pair) for pair in pairs])
+
+    def take(session: Session, rater: RaterRow, task: LabelTaskRow) -> BlindPairs:
+        if task.status == TaskStatus.CLOSED:
+            raise GoneError("this task is closed: every vote that you have sent is kept")
+        pairs = serving.next_pairs(session, task, rater, count=count)
+        return BlindPairs(data=[_blind(pair) for pair in pairs])
+
+    return await door.do(take)
 
 
 @router.get("/pictures/{pair_id}/{side}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
-def get_picture(
-    session: SessionDep, runs_dir: RunsDirDep, asking: Asking, pair_id: UUID, side: Literal["left", "right"]
-) -> Response:
+async def get_picture(door: DoorDep, pair_id: UUID, side: Literal["left", "right"]) -> Response:
     """A picture of a pair as this rater sees it: no name, no tag, no text in the file."""
-    rater, task = asking
-    is_first = (side == "left") is not is_swapped(rater.id, pair_id)
-    column = LabelPairRow.side_0 if is_first else LabelPairRow.side_1
-    query = select(column).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
-    found = session.scalars(query).one_or_none()
-    if found is None:
-        raise NotFoundError(f"there is no picture of pair {pair_id}: take its address from GET {DOOR}/next")
-    shown = PairSide.model_validate(found)
-    try:
-        content = run_folder(runs_dir, shown.run_id).read(shown.image_path)
-    except FileNotFoundError:
-        raise GoneError("this picture is gone: flag the pair or skip it") from None
+
+    def read(session: Session, rater: RaterRow, task: LabelTaskRow) -> bytes:
+        is_first = (side == "left") is not is_swapped(rater.id, pair_id)
+        column = LabelPairRow.side_0 if is_first else LabelPairRow.side_1
+        query = select(column).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
+        found = session.scalars(query).one_or_none()
+        if found is None:
+            raise NotFoundError(f"there is no picture of pair {pair_id}: take its address from GET {DOOR}/next")
+        shown = PairSide.model_validate(found)
+        try:
+            return _bare(run_folder(door.runs_dir, shown.run_id).read(shown.image_path))
+        except FileNotFoundError:
+            raise GoneError("this picture is gone: flag the pair or skip it") from None
+
     headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
-    return Response(_bare(content), media_type="image/png", headers=headers)
+    return Response(await door.do(read), media_type="image/png", headers=headers)
 
 
 @router.put("/votes/{vote_id}")
-def put_vote(session: SessionDep, asking: Asking, vote_id: UUID, wanted: VotePut) -> RaterVote:
+async def put_vote(door: DoorDep, vote_id: UUID, wanted: VotePut) -> RaterVote:
     """A vote under a UUID of the rater's: the same request any number of times is one vote."""
-    rater, task = asking
-    return voting.put_vote(session, task, rater, vote_id, wanted)
+    return await door.do(lambda session, rater, task: voting.put_vote(session, task, rater, vote_id, wanted))
 
 
 @router.delete("/votes/{vote_id}")
-def undo_vote(session: SessionDep, asking: Asking, vote_id: UUID) -> RaterVote:
+async def undo_vote(door: DoorDep, vote_id: UUID) -> RaterVote:
     """Takes a vote back; it stays in the history, and the pair can be voted on anew."""
-    rater, task = asking
-    return voting.undo_vote(session, task, rater, vote_id)
+    return await door.do(lambda session, rater, task: voting.undo_vote(session, task, rater, vote_id))
 
 
 @router.post("/flags", status_code=201)
-def flag_pair(session: SessionDep, asking: Asking, wanted: FlagCreate, key: IdempotencyKey = None) -> FlagCreate:
+async def flag_pair(door: DoorDep, wanted: FlagCreate, key: IdempotencyKey = None) -> FlagCreate:
     """Tells the task's owner that something is wrong with a pair."""
-    rater, task = asking
 
-    def create() -> FlagCreate:
-        voting.flag_pair(session, task, rater, wanted)
-        return wanted
+    def flag(session: Session, rater: RaterRow, task: LabelTaskRow) -> FlagCreate:
+        def create() -> FlagCreate:
+            voting.flag_pair(session, task, rater, wanted)
+            return wanted
 
-    request = f"POST /rating/flags {rater.id} {wanted.model_dump_json()}"
-    return once(session, key, request, FlagCreate, create)
+        request = f"POST /rating/flags {rater.id} {wanted.model_dump_json()}"
+        return once(session, key, request, FlagCreate, create)
+
+    return await door.do(flag)
 
 
 def _blind(pair: serving.ShownPair) -> BlindPair:

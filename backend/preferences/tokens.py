@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.dependencies import SessionDep
+from backend.db import transaction
+from backend.dependencies import get_settings_of_app, sessions_of
 from backend.errors import ForbiddenError
 from backend.models import LabelTaskRow, RaterRow
 from backend.problems import problem_response
@@ -23,6 +28,8 @@ PREFIX = "rater_"
 DOOR = "/api/v1/rating"
 
 _LARGEST = 2**31 - 1
+
+Done = TypeVar("Done")
 
 
 def new_token() -> str:
@@ -51,22 +58,42 @@ def token_of(authorization: str | None) -> str | None:
     return found[1] if found and found[1].startswith(PREFIX) else None
 
 
-def rater_of(
-    session: SessionDep, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
-) -> tuple[RaterRow, LabelTaskRow]:
-    """Who asks, and their task.
+@dataclass(frozen=True)
+class Door:
+    """One request at the rater's door: one piece of work for one thread, from the token to the commit.
 
-    Raises:
-        ForbiddenError: without a rater's token, or with one that was withdrawn.
+    The common kind of endpoint goes to and fro between the event loop and its threads several times a request; with
+    many raters who vote each second, that is most of what they would wait for.
     """
-    token = token_of(authorization)
-    found = None if token is None else _find(session, token)
-    if found is None or found[0].is_revoked:
-        raise ForbiddenError("this link opens nothing: it was withdrawn or not copied whole; ask for a new one")
-    return found
+
+    sessions: sessionmaker[Session]
+    runs_dir: Path
+    token: str | None
+
+    async def do(self, work: Callable[[Session, RaterRow, LabelTaskRow], Done]) -> Done:
+        """Does something for whoever asks, in one transaction.
+
+        Raises:
+            ForbiddenError: without a rater's token, or with one that was withdrawn.
+        """
+        return await run_in_threadpool(self._do, work)
+
+    def _do(self, work: Callable[[Session, RaterRow, LabelTaskRow], Done]) -> Done:
+        with transaction(self.sessions) as session:
+            found = None if self.token is None else _find(session, self.token)
+            if found is None or found[0].is_revoked:
+                raise ForbiddenError("this link opens nothing: it was withdrawn or not copied whole; ask for a new one")
+            return work(session, *found)
 
 
-Asking = Annotated[tuple[RaterRow, LabelTaskRow], Depends(rater_of, scope="function")]
+async def door_of(
+    request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> Door:
+    """The door with the key that the request brings."""
+    return Door(sessions_of(request), get_settings_of_app(request).runs_dir, token_of(authorization))
+
+
+DoorDep = Annotated[Door, Depends(door_of)]
 
 
 def _find(session: Session, token: str) -> tuple[RaterRow, LabelTaskRow] | None:
