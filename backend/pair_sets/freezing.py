@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.artifacts import run_folder
 from backend.models import LabelPairRow
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
-from backend.preferences.vote_reading import StandingVote, TaskVotes, read_votes
+from backend.preferences.vote_reading import StandingVote, TaskVotes, read_votes, rewards_of
 from backend.schemas.preference import VoteOutcome
 
 # A tie, and both bad, say that neither is better: the soft label in the middle.
@@ -31,12 +31,13 @@ def voted_pairs(session: Session, runs_dir: Path, task_id: UUID, exclude: Sequen
     """
     told = read_votes(session, task_id=task_id, exclude=exclude)
     votes, left_out = _counted(told)
+    rewards = rewards_of(session, sample_ids={UUID(side["sample_id"]) for row in told.pairs for side in _sides(row)})
     pairs, pictures = [], {}
     for row in told.pairs:
         if not votes[row.id]:
             continue
-        pairs.append(_pair(row, votes[row.id]))
-        for side in (row.side_0, row.side_1):
+        pairs.append(_pair(row, votes[row.id], rewards))
+        for side in _sides(row):
             pictures[_name(side)] = run_folder(runs_dir, UUID(side["run_id"])).path(side["image_path"])
     left_out["pairs without a vote that counts"] = sum(not row.is_gold and not votes[row.id] for row in told.pairs)
     return PairSource(tuple(pairs), pictures, _about(told), {reason: num for reason, num in left_out.items() if num})
@@ -71,7 +72,8 @@ def _vote(vote: StandingVote, is_simulated: bool) -> PairVote:
     )
 
 
-def _pair(row: LabelPairRow, votes: list[PairVote]) -> Pair:
+def _pair(row: LabelPairRow, votes: list[PairVote], rewards: dict[UUID, dict[str, Any]]) -> Pair:
+    sides = [side | {"reward_breakdown": rewards.get(UUID(side["sample_id"]))} for side in _sides(row)]
     return Pair(
         prompt=row.prompt,
         task=row.task,
@@ -82,10 +84,14 @@ def _pair(row: LabelPairRow, votes: list[PairVote]) -> Pair:
         provenance={
             "label_task_id": str(row.label_task_id),
             "pair_id": str(row.id),
-            "picture_0": row.side_0,
-            "picture_1": row.side_1,
+            "picture_0": sides[0],
+            "picture_1": sides[1],
         },
     )
+
+
+def _sides(row: LabelPairRow) -> tuple[dict[str, Any], dict[str, Any]]:
+    return row.side_0, row.side_1
 
 
 def _name(side: dict[str, Any]) -> str:
@@ -104,6 +110,6 @@ def _about(told: TaskVotes) -> dict[str, Any]:
         "strategy": task.strategy,
         "votes_per_pair": task.votes_per_pair,
         "guidelines": list(task.guidelines),
-        "runs": sorted({side["run_id"] for pair in told.pairs for side in (pair.side_0, pair.side_1)}),
+        "runs": sorted({side["run_id"] for pair in told.pairs for side in _sides(pair)}),
         "excluded_raters": sorted(rater_hash(_RATERS, each) for each in told.excluded),
     }

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import MalformedError
-from backend.models import LabelPairRow, LabelTaskRow, RaterRow, VoteRow
+from backend.models import LabelPairRow, LabelTaskRow, RaterRow, SampleRow, VoteRow
 from backend.preferences import repository
 from backend.schemas.base import FieldProblem
+
+# A statement takes 65,535 values at most.
+_IDS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,17 @@ def mark_of(session: Session, *, task_id: UUID) -> VoteMark:
         .order_by(RaterRow.id)
     )
     return VoteMark(*counts, raters=tuple((row[0], row[1], row[2]) for row in raters))
+
+
+def rewards_of(session: Session, *, sample_ids: Collection[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What each reward gave some samples; those that are gone are missing."""
+    found: dict[UUID, dict[str, Any]] = {}
+    wanted = sorted(sample_ids)
+    for begin in range(0, len(wanted), _IDS_AT_ONCE):
+        ids = wanted[begin : begin + _IDS_AT_ONCE]
+        rows = session.execute(select(SampleRow.id, SampleRow.reward_breakdown).where(SampleRow.id.in_(ids)))
+        found |= {row[0]: row[1] for row in rows}
+    return found
 
 
 def _refuse_strangers(exclude: Sequence[UUID], raters: Sequence[RaterRow]) -> None:

@@ -44,10 +44,18 @@ class VotedTask:
                 )
             )
 
-    def pair(self, prompt: str, *, known: str | None = None, policies: tuple[str, str] = POLICIES) -> UUID:
-        """A pair of two pictures that exist; gold where the answer is known."""
+    def pair(
+        self,
+        prompt: str,
+        *,
+        known: str | None = None,
+        policies: tuple[str, str] = POLICIES,
+        sample_1: str | None = None,
+    ) -> UUID:
+        """A pair of two pictures that exist; gold where the answer is known. The samples' rows exist where named."""
         place = len(self.pairs)
         sides = [self._side(place, number, policy) for number, policy in enumerate(policies)]
+        sides[1]["sample_id"] = sample_1 or sides[1]["sample_id"]
         row = LabelPairRow(
             id=uuid4(),
             label_task_id=self.id,

@@ -34,7 +34,14 @@ def _entry(pair: Pair) -> dict[str, Any]:
         "image_path": [f"{PICTURES}/{name}" for name in (pair.image_0, pair.image_1)],
         "rank": _ranks(pair.label_0),
         "raw_annotations": [
-            {"rank": _ranks(vote.label_0), "user_hash": vote.rater, "is_simulated": vote.is_simulated}
+            {
+                "rank": _ranks(vote.label_0),
+                "user_hash": vote.rater,
+                "is_simulated": vote.is_simulated,
+                "choice": vote.choice,
+                "guideline_version": vote.guideline_version,
+                "created_at": vote.created_at,
+            }
             for vote in pair.votes
         ],
         "provenance": pair.provenance,

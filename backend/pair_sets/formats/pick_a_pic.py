@@ -2,7 +2,7 @@
 
 That trainer opens the file by `datasets`, keeps rows by `has_label`, drops `__index_level_0__` where it limits
 examples, decodes `jpg_0` and `jpg_1`, and weighs a row by one over `num_example_per_prompt`. Pictures are written as
-JPEG of quality 95 without chroma subsampling. `is_simulated` and `provenance` are this program's own columns.
+JPEG of quality 95 without chroma subsampling. The columns after `__index_level_0__` are this program's own.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from backend.pair_sets.folder import NewPairSet
 from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, prompt_problem, refuse_file
 from backend.pair_sets.formats.streaming import Outbox
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.schemas.preference import VoteOutcome
 
 NEEDED = ("caption", "jpg_0", "jpg_1", "label_0", "label_1")
-_LOOKED_AT = (*NEEDED, "has_label", "user_id", "is_simulated", "created_at", "model_0", "model_1", "provenance")
+_OWN = ("is_simulated", "choice", "guideline_version", "provenance")
+_LOOKED_AT = (*NEEDED, "has_label", "user_id", "created_at", "model_0", "model_1", *_OWN)
 _ROWS_AT_ONCE = 32
 _SUFFIX = ".parquet"
 
@@ -74,7 +76,10 @@ def _schema(pa: Any) -> Any:
         "user_id": whole,
         "num_example_per_prompt": whole,
         "__index_level_0__": whole,
+        "rater": text,
         "is_simulated": pa.bool_(),
+        "choice": text,
+        "guideline_version": whole,
         "provenance": text,
     }
     return pa.schema(list(kinds.items()))
@@ -118,7 +123,10 @@ def _row(pair: Pair, vote: PairVote | None, label: float, number: int) -> dict[s
         "ranking_id": number,
         "user_id": 0 if vote is None else _number(vote.rater),
         "__index_level_0__": number,
+        "rater": None if vote is None else vote.rater,
         "is_simulated": vote is not None and vote.is_simulated,
+        "choice": None if vote is None else vote.choice,
+        "guideline_version": None if vote is None else vote.guideline_version,
         "provenance": json.dumps(pair.provenance, sort_keys=True),
     }
 
@@ -212,18 +220,15 @@ def _keep(gathering: Gathering, new: NewPairSet, row: int, body: dict[str, Any],
 def _pair(row: int, body: dict[str, Any], image_0: str, image_1: str) -> Pair:
     label = float(body["label_0"])
     user, moment = body.get("user_id"), body.get("created_at")
-    votes: tuple[PairVote, ...] = ()
-    if user:
-        votes = (
-            PairVote(
-                rater=rater_hash("pick_a_pic", user),
-                label_0=label,
-                is_simulated=bool(body.get("is_simulated")),
-                choice=choice_of(label),
-                created_at=None if moment is None else moment.replace(tzinfo=UTC).isoformat(),
-            ),
-        )
-    told = {"row": row, "model_0": body.get("model_0"), "model_1": body.get("model_1")}
-    told["told"] = body.get("provenance")
-    provenance = {key: value for key, value in told.items() if value is not None}
-    return Pair(str(body["caption"]), None, image_0, image_1, label, votes, provenance)
+    choice, version = body.get("choice"), body.get("guideline_version")
+    vote = PairVote(
+        rater=rater_hash("pick_a_pic", user),
+        label_0=label,
+        is_simulated=bool(body.get("is_simulated")),
+        choice=choice if choice in list(VoteOutcome) else choice_of(label),
+        created_at=moment.replace(tzinfo=UTC).isoformat() if isinstance(moment, datetime) else None,
+        guideline_version=version if isinstance(version, int) else None,
+    )
+    told = {"model_0": body.get("model_0"), "model_1": body.get("model_1"), "told": body.get("provenance")}
+    provenance = {"row": row} | {key: str(value) for key, value in told.items() if value is not None}
+    return Pair(str(body["caption"]), None, image_0, image_1, label, (vote,) if user else (), provenance)

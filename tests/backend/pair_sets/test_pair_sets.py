@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -72,6 +73,24 @@ def test_votes_are_frozen_with_majority_soft_labels_and_provenance(
     assert first["votes"][0]["rater"] == tie["votes"][0]["rater"] != str(voted["ada"])
     told = first["provenance"]["picture_1"]
     assert (told["run_id"], told["policy"], told["seed"], told["reward"]) == (str(RUN_ID), "policy", 100, 0.5)
+
+
+def test_every_reward_of_a_sample_that_is_still_there_is_told(
+    api: TestClient,
+    task: VotedTask,
+    make_run: Callable[..., Any],
+    make_group: Callable[..., Any],
+    add: Any,
+    tmp_path: Path,
+) -> None:
+    run_id = make_run(worker="w").id
+    add(run_id, make_group())
+    sample = api.get(f"/api/v1/runs/{run_id}/groups").json()["data"][0]["samples"][1]
+    pair = task.pair("a", sample_1=sample["id"])
+    task.vote(task.rater(), (pair, "1"))
+    [line] = lines_of(tmp_path, freeze(api, task)["sha256"])
+    assert line["provenance"]["picture_1"]["reward_breakdown"] == sample["reward_breakdown"] != {}
+    assert line["provenance"]["picture_0"]["reward_breakdown"] is None
 
 
 def test_the_same_votes_are_one_set_and_another_vote_makes_another(

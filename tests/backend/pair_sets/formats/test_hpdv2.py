@@ -47,8 +47,16 @@ def test_the_zip_holds_entries_pictures_and_provenance(source: PairSource) -> No
         assert json.loads(archive.read("provenance.json")) == {"source": source.about, "left_out": source.left_out}
         assert len([name for name in archive.namelist() if name.startswith("images/")]) == 4
     assert (first["rank"], tie["rank"], last["rank"]) == ([1, 2], [1, 1], [2, 1])
-    assert first["raw_annotations"][0] == {"rank": [1, 2], "user_hash": "a1", "is_simulated": False}
-    assert first["raw_annotations"][2] == {"rank": [1, 1], "user_hash": "c3", "is_simulated": True}
+    assert first["raw_annotations"][0] == {
+        "rank": [1, 2],
+        "user_hash": "a1",
+        "is_simulated": False,
+        "choice": "0",
+        "guideline_version": 2,
+        "created_at": "2026-05-01T10:00:00+00:00",
+    }
+    assert first["raw_annotations"][2]["rank"] == [1, 1]
+    assert first["raw_annotations"][2]["is_simulated"]
 
 
 def test_an_export_is_imported_with_every_vote(source: PairSource, pair_sets: PairSets, tmp_path: Path) -> None:

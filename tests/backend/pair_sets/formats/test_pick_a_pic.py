@@ -84,6 +84,8 @@ def test_an_export_is_imported_with_its_votes_and_programs(
         (pair.prompt, pytest.approx(pair.label_0)) for pair in source.pairs
     ]
     assert [vote.is_simulated for vote in pairs[0].votes] == [False, False, True]
+    assert [vote.choice for vote in pairs[0].votes] == ["0", "0", "both_bad"]
+    assert pairs[0].votes[0].guideline_version == 2
     assert pairs[0].votes[0].created_at == "2026-05-01T10:00:00+00:00"
     assert pairs[0].votes[0].rater == pairs[1].votes[0].rater
     assert pairs[2].votes == ()
@@ -99,6 +101,18 @@ def test_a_pair_shown_the_other_way_round_is_the_same_pair(tmp_path: Path, pair_
     [pair] = imported(path, pair_sets)
     assert (pair.label_0, [vote.label_0 for vote in pair.votes]) == (1.0, [1.0, 1.0])
     assert [vote.choice for vote in pair.votes] == ["0", "0"]
+
+
+def test_columns_of_other_kinds_than_ours_do_no_harm(tmp_path: Path, pair_sets: PairSets) -> None:
+    odd = rows_of(
+        user_id=["u", "v"], choice=[["0"], None], provenance=[b"x", None], created_at=["now", ""], model_0=[1.5, None]
+    )
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table(odd), path)
+    [pair] = imported(path, pair_sets)
+    assert [vote.choice for vote in pair.votes] == ["0", "tie"]
+    assert [vote.created_at for vote in pair.votes] == [None, None]
+    assert pair.provenance["model_0"] == "1.5"
 
 
 def test_rows_without_a_label_are_left_out_and_counted(tmp_path: Path, pair_sets: PairSets) -> None:
