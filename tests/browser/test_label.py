@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from uuid import uuid4
 
 import pytest
@@ -72,7 +74,9 @@ def test_a_run_is_sent_to_people_and_a_person_votes_by_the_link(
     expect(page.get_by_text("Nobody votes yet")).to_be_visible()
     page.get_by_label("Name of the rater").fill("Ann")
     page.keyboard.press("Enter")
-    link = page.get_by_role("dialog").get_by_label("Link").input_value()
+    field = page.get_by_role("dialog").get_by_label("Link")
+    expect(field).to_be_visible()
+    link = field.input_value()
     assert "/rate#rater_" in link
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.locator("body")).not_to_contain_text(link)
@@ -163,6 +167,9 @@ def test_results_tell_people_from_programs_and_what_leaving_a_rater_out_changes(
     figures = client.get_label_results(task.id, exclude_rater=[rule.id]).figures
     shown = f"{figures.win_rates[0].num_wins} wins"
     expect(page.get_by_role("region", name="Win rate")).to_contain_text(shown.replace("1 wins", "1 win"))
+    exported = page.request.get(str(page.get_by_role("link", name="CSV").get_attribute("href"))).text()
+    whose = [line["is_simulated"] for line in csv.DictReader(io.StringIO(exported))]
+    assert whose == ["false"] * (2 * num_pairs), "what is exported is what is shown"
     page.get_by_label("Ben counts").uncheck()
     expect(page.get_by_text(f"Few votes yet: {num_pairs} by 1 rater ")).to_be_visible()
     expect(page.get_by_role("region", name="Win rate")).to_contain_text(f"of {3 * num_pairs} votes")

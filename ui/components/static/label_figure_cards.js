@@ -3,7 +3,7 @@ import { card, h } from "./dom.js";
 import { figure, plural, signed } from "./format.js";
 import { intervalTable, percent } from "./label_figures.js";
 
-// Below these, intervals by resampling are known to be too narrow, for there is hardly anything to draw from.
+// Below these a word goes before the figures: what few people said of few prompts says little of others.
 const FEW_VOTES = 30,
   FEW_RATERS = 3,
   FEW_PROMPTS = 20;
@@ -22,8 +22,8 @@ export function caution({ figures }) {
   if (votes && isFew)
     notes.push([
       `Few votes yet: ${votes} by ${plural(raters, "rater")} on ${plural(prompts, "prompt")}`,
-      `A handful more can turn the result. From ${FEW_VOTES} votes, ${FEW_RATERS} raters and ${FEW_PROMPTS} prompts on the intervals ` +
-        "can be trusted; until then they are rather too narrow.",
+      "A handful more can turn the result: read the intervals, not the values. What so few people said of so few prompts " +
+        "says little of other people and other prompts.",
     ]);
   if (!votes) notes.push(["No vote counts here", "Only gold pairs were voted on, or every rater is left out."]);
   return notes.length
@@ -36,13 +36,9 @@ export function winCard({ figures, all_raters: all, num_resamples: draws }) {
   const row = (rate) => ({
     name: `${rate.policy} against ${rate.opponent}`,
     value: rate.value,
-    ends: ends(rate.resampled ?? rate.wilson),
+    ends: ends(rate.resampled),
     note: [fates(rate), withAll(rate, all)].filter(Boolean).join(" "),
   });
-  const isResampled = figures.win_rates.every((rate) => rate.resampled);
-  const how = isResampled
-    ? `raters and prompts drawn anew, ${draws} times`
-    : "by Wilson where too few raters and prompts are there to draw anew: as if each vote were another rater's";
   return card(
     "Win rate",
     h(
@@ -50,7 +46,7 @@ export function winCard({ figures, all_raters: all, num_resamples: draws }) {
       {},
       h("p", { style: "margin-bottom:12px" }, ...figures.win_rates.map(verdict)),
       intervalTable(["pair of policies", "preferred"], figures.win_rates.map(row), { mark: 0.5, least: 0.25, most: 0.75, tell: percent }),
-      sentence(`A tie and both bad count half each; 50 % is no difference. Intervals at 95 %, ${how}.`),
+      sentence(`A tie and both bad count half each; 50 % is no difference. Intervals at 95 %: raters and prompts drawn anew ${draws} times, nowhere narrower than Wilson's.`),
     ),
   );
 }
@@ -62,13 +58,13 @@ const fates = ({ num_wins, num_losses, num_ties, num_both_bad }) =>
 function withAll(rate, all) {
   const same = all?.win_rates.find((each) => each.policy === rate.policy && each.opponent === rate.opponent);
   if (!same) return "";
-  const [low, high] = ends(same.resampled ?? same.wilson);
+  const [low, high] = ends(same.resampled);
   return `With every rater: ${percent(same.value)} [${percent(low)}, ${percent(high)}] of ${plural(all.num_votes, "vote")}.`;
 }
 
 /** In a sentence what the interval says. */
-function verdict({ policy, opponent, resampled, wilson }) {
-  const [low, high] = ends(resampled ?? wilson);
+function verdict({ policy, opponent, resampled }) {
+  const [low, high] = ends(resampled);
   if (low > 0.5) return h("span", {}, h("b", {}, policy), ` is preferred to ${opponent}: the whole interval is above 50 %. `);
   if (high < 0.5) return h("span", {}, h("b", {}, opponent), ` is preferred to ${policy}: the whole interval is below 50 %. `);
   return h("span", {}, `${policy} and ${opponent}: no difference is shown, for the interval includes 50 %. `);

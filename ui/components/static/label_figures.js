@@ -14,14 +14,17 @@ export function intervalTable(heads, rows, { mark, least = mark, most = mark, te
   const low = Math.min(least, ...all) - mark,
     high = Math.max(most, ...all) - mark;
   const at = (value) => `${MARGIN + ((100 - 2 * MARGIN) * (value - low)) / (high - low || 1)}%`;
-  const row = ({ name, value, ends, note = null }) =>
+  const row = ({ name, value, ends, note = null }) => [
     h(
       "tr",
       {},
-      h("td", {}, name, note ? h("div", { class: "u-small u-muted" }, note) : null),
+      h("td", {}, name),
       h("td", { class: "num" }, tell(value), ends ? h("div", { class: "u-small u-muted u-ends" }, `[${tell(ends[0])}, ${tell(ends[1])}]`) : null),
       h("td", {}, value === null ? null : whisker(value - mark, ends?.map((end) => end - mark), at)),
-    );
+    ),
+    // Below its row, for on a phone there is no room beside it.
+    note ? h("tr", {}, h("td", { colspan: 3, class: "u-small u-muted" }, note)) : null,
+  ];
   return h(
     "table",
     { class: "u-table u-forest" },
@@ -36,7 +39,7 @@ export function intervalTable(heads, rows, { mark, least = mark, most = mark, te
         h("th", { scope: "col" }, axis(low, high, at, (value) => tell(value + mark))),
       ),
     ),
-    h("tbody", {}, ...rows.map(row)),
+    h("tbody", {}, ...rows.flatMap(row).filter(Boolean)),
   );
 }
 

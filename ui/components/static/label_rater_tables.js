@@ -5,7 +5,7 @@ import { percent, shareOf } from "./label_figures.js";
 
 // So one-sided by chance would be one rater in a hundred: worth a word, no proof.
 const ONE_SIDED = 0.01;
-const HEADS = ["Counts", "", "Rater", "Votes", "Gold right", "Left chosen", "Median time", "Hasty", "Agrees"];
+const HEADS = ["Counts", "", "Rater", "Votes", "Gold right", "Left chosen", "Median time", "Hasty", "Agrees", ""];
 
 /**
  * People and programs in tables of their own; `exclude(rater, isExcluded)` when a tick is changed. `excluded` has the
@@ -58,6 +58,8 @@ function row(rater, exclude) {
     cell("Median time", rater.median_seconds === null ? "–" : seconds(rater.median_seconds)),
     cell("Hasty", percent(rater.hasty_share)),
     cell("Agrees", percent(rater.agreement)),
+    // On a narrow screen the last cell has a place of its own, for what can be done; here it is the tick.
+    h("td", { role: "cell" }),
   );
 }
 

@@ -56,7 +56,7 @@ function showLink(made) {
       "div",
       { class: "u-part u-stack tight" },
       h("p", {}, "It is shown this once: copy it now. Who has it can vote as this rater, and do nothing else."),
-      field,
+      h("p", {}, field),
       here ? h("p", { class: "u-small u-muted" }, "This address is of this computer only: from another one, open the studio by its name or number there, and make the link again.") : null,
       h("div", { class: "u-row" }, copy, h("a", { class: "u-btn", href: address, target: "_blank", rel: "noopener" }, "Open it")),
     ),
@@ -104,7 +104,8 @@ function revoke(rater, renew) {
         },
         "u-danger",
       );
-      const words = `It opens nothing from then on, also where a page is open now. ${plural(rater.num_votes, "vote")} given so far stay counted.`;
+      const stay = rater.num_votes ? ` The ${plural(rater.num_votes, "vote")} given so far stay counted.` : "";
+      const words = `It opens nothing from then on, also where a page is open now.${stay}`;
       const box = dialog(`Withdraw the link of ${rater.label}?`, h("p", { style: "margin:0 0 16px" }, words), sure);
     },
     "u-danger",

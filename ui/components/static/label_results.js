@@ -1,5 +1,5 @@
 // What the votes of a task say: win rates, strengths, agreement, and what each rater's votes are worth. Live.
-import { get, getAll, patch, post, query as url } from "./api.js";
+import { get, getAll, patch, post } from "./api.js";
 import { openById } from "./by_id.js";
 import { action, card, dialog, empty, h, identifier, show, titled, toast } from "./dom.js";
 import { agreementCard, caution, strengthCard, winCard } from "./label_figure_cards.js";
@@ -20,6 +20,7 @@ const WHOSE = [
   ["simulated", "Simulated raters"],
   ["all", "Both together"],
 ];
+const WHOSE_WORDS = { people: "Votes of people alone.", simulated: "Votes of simulated raters alone.", all: "" };
 
 export function mount(root) {
   titled("Label results");
@@ -35,10 +36,10 @@ async function open(root, id) {
     state.raters = await getAll(`/label-tasks/${id}/raters`);
     state.whose = isMixed(state) ? (state.chosen ?? "people") : "all";
     const path = `/label-tasks/${id}/results`;
-    const results = await get(withOthers(path, state));
+    const results = await get(withoutThem(path, state));
     show(head, header(state));
     show(body, ...content(state, results, { choose, exclude }));
-    apiCalls(calls(id, withOthers(path, state)));
+    apiCalls(calls(id, withoutThem(path, state)));
   };
   const choose = (whose) => {
     state.chosen = whose;
@@ -65,10 +66,14 @@ function isMixed({ raters }) {
   return new Set(raters.filter((rater) => rater.num_votes).map((rater) => rater.is_simulated)).size > 1;
 }
 
-/** People and programs are never mixed unasked: those who are not asked for are left out by the studio. */
-function withOthers(path, { raters, whose }) {
-  const others = whose === "all" ? [] : raters.filter((rater) => rater.is_simulated === (whose === "people"));
-  const pairs = others.map((rater) => ["exclude_rater", rater.id]);
+/** People and programs are never mixed unasked: those who are not asked for are left out, of exports and sets too. */
+function leftOut({ raters, whose }) {
+  if (whose === "all") return [];
+  return raters.filter((rater) => rater.is_simulated === (whose === "people")).map((rater) => rater.id);
+}
+
+function withoutThem(path, state, parameters = {}) {
+  const pairs = [...Object.entries(parameters), ...leftOut(state).map((id) => ["exclude_rater", id])];
   return pairs.length ? `${path}?${new URLSearchParams(pairs)}` : path;
 }
 
@@ -85,28 +90,29 @@ function header(state) {
         h("h1", {}, "Results"),
         h("p", { class: "u-row wide", style: "margin-top:8px" }, openness(task), h("span", {}, `${votesOf(task)} votes`)),
       ),
-      h("div", { class: "u-row" }, ...FORMATS.map((each) => exportLink(task, each)), freezeButton(state), apiButton()),
+      h("div", { class: "u-row" }, ...FORMATS.map((each) => exportLink(state, each)), freezeButton(state), apiButton()),
     ),
   ];
 }
 
-function exportLink(task, [format, words]) {
-  const address = `/api/v1${url(`/label-tasks/${task.id}/export`, { format })}`;
+function exportLink(state, [format, words]) {
+  const address = `/api/v1${withoutThem(`/label-tasks/${state.task.id}/export`, state, { format })}`;
   return h("a", { class: "u-btn", href: address, download: "" }, words);
 }
 
 /** The votes as they are now become a set of pairs that never changes: what a reward model can be trained on. */
-function freezeButton({ task }) {
+function freezeButton(state) {
+  const { task } = state;
   return action(
     "Freeze as pair set",
     async () => {
-      const made = await post("/pair-sets", { label_task_id: task.id, name: task.name });
+      const made = await post("/pair-sets", { label_task_id: task.id, name: task.name, exclude_rater: leftOut(state) });
       dialog(
         "Frozen as a pair set",
         h(
           "div",
           { class: "u-part u-stack tight" },
-          h("p", {}, `${plural(made.num_pairs, "pair")} of ${plural(made.num_prompts, "prompt")}, ${plural(made.num_votes, "vote")}. Votes that come later change nothing in it.`),
+          h("p", {}, `${WHOSE_WORDS[state.whose]} ${plural(made.num_pairs, "pair")} of ${plural(made.num_prompts, "prompt")}, ${plural(made.num_votes, "vote")}. Votes that come later change nothing in it.`),
           h("p", { class: "u-row" }, "Its name for pairs.source of a reward model: ", identifier(made.sha256)),
           h("a", { class: "u-link", href: `/launch?recipe=reward-from-votes&pairs=${made.sha256}` }, "Train a reward model on it"),
         ),

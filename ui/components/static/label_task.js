@@ -193,7 +193,6 @@ function factsCard(task) {
     ["How many", `${plural(task.num_pairs, "pair")}, ${plural(task.votes_per_pair, "vote")} each`],
     ["Gold pairs", task.num_gold ? `${task.num_gold}, shown to everybody` : "none"],
     ["Next pair", task.strategy.replaceAll("_", " ")],
-    ["Flagged", String(task.num_flags)],
   ];
   return card("Pairs", h("dl", { class: "u-facts" }, ...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }
