@@ -35,7 +35,7 @@ LEFT JOIN (
 ) AS held ON held.pair_id = pair.id
 WHERE pair.label_task_id = :task_id
 AND (pair.is_gold OR pair.num_votes + coalesce(held.num_others, 0) < :votes_per_pair)
-AND NOT EXISTS (SELECT FROM vote WHERE rater_id = :rater_id AND pair_id = pair.id AND undone_at IS NULL)
+AND pair.id NOT IN (SELECT pair_id FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL)
 """
 
 # Another permutation of the places for each rater: times a number of its own, modulo a prime.
@@ -73,6 +73,9 @@ _HOLD_ONE = text(
     f"INSERT INTO pair_hold (pair_id, rater_id, expires_at) VALUES (:pair_id, :rater_id, {_HELD_FOR}) {_HOLD}"
 )
 
+# A hold that a power cut takes away costs nothing, so nobody waits for the disk to have it.
+_SOON = text("SET LOCAL synchronous_commit = off")
+
 _NUM_OPEN = text(f"SELECT count(*) {_OPEN_PAIRS}")
 _NUM_DONE = text("SELECT count(*) FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL")
 
@@ -97,6 +100,7 @@ def next_pairs(session: Session, task: LabelTaskRow, rater: RaterRow, *, count: 
     Raises:
         UnavailableError: when all that is open is being given to others, for a whole second.
     """
+    session.execute(_SOON)
     for _ in range(_NUM_TRIES):
         pairs = _take(session, task, rater, count)
         if pairs:
