@@ -34,6 +34,7 @@ from backend.problems import MEDIA_TYPE, install_handlers
 from backend.registry import alias_endpoints as aliases
 from backend.registry import endpoints as registry
 from backend.reward_models import endpoints as reward_models
+from backend.reward_tests import endpoints as reward_tests
 from backend.runs import endpoints as runs
 from backend.runs import event_endpoints as run_events
 from backend.runs.stream import EventFeed
@@ -61,6 +62,7 @@ ROUTERS = (
     preferences.router,
     rating.router,
     reward_models.router,
+    reward_tests.router,
     label_results.router,
     pair_sets.router,
     registry.router,

@@ -15,6 +15,7 @@ from backend.settings import Settings, get_settings
 
 EXECUTE_RUN = "worker.tasks.execute_run"
 DECODE_FRAMES = "worker.interactive.decode_frames"
+TEST_REWARDS = "worker.interactive.answer_reward_test"
 RUN_QUEUE = "runs"
 INTERACTIVE_QUEUE = "interactive"
 DEFAULT_BROKER = "redis://127.0.0.1:6379/0"

@@ -1,4 +1,4 @@
-"""The interactive worker: what a person waits for, one at a time, beside the runs. So far it decodes a sample's frames.
+"""The interactive worker: what a person waits for, one at a time: it decodes a sample's frames, and tests rewards.
 
 An idle one costs nothing: torch comes with the first task. A thread tells that it is here and finds what was lost.
 """
@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend import queue
 from backend.artifacts import run_folder, sha256_of
 from backend.db import transaction
+from backend.reward_tests.folder import CLAIM, RewardTestFolder
+from backend.reward_tests.folder import FOLDER as REWARD_TESTS
 from backend.samples import frames_repository as frames
 from backend.samples.files import frames_path
 from backend.schemas.config import run_config_adapter
@@ -44,6 +46,29 @@ def decode_frames(sample_id: str) -> None:
             decode_sample(presence.sessions(), get_settings().runs_dir, UUID(sample_id))
     except DATABASE_IS_AWAY as error:
         _log.warning("the database is away, the request waits", sample_id=sample_id, error=str(error))
+
+
+@queue.celery_app.task(name=queue.TEST_REWARDS)  # type: ignore[untyped-decorator]
+def answer_reward_test(test_id: str) -> None:
+    """Asks rewards about a picture; a message that comes twice does nothing. What goes wrong is told on the test."""
+    with _hands:
+        perform_test(RewardTestFolder(get_settings().runs_dir.parent / REWARD_TESTS, UUID(test_id)))
+
+
+def perform_test(folder: RewardTestFolder) -> None:
+    """Performs a test that has no answer yet."""
+    if not folder.path.is_dir() or folder.is_finished:
+        return
+    folder.mark(CLAIM)
+    # With the first task, not with the process: torch takes seconds and half a gigabyte.
+    from worker.jobs.reward_test import answered  # noqa: PLC0415
+
+    try:
+        folder.finish(answered(folder, get_settings().runs_dir))
+    except Exception as error:
+        # Broad, since a person waits for an answer, whatever it is.
+        _log.warning("rewards were not tested", test_id=str(folder.id), exc_info=not _is_told_in_full(error))
+        folder.fail(words_of(error))
 
 
 def decode_sample(sessions: sessionmaker[Session], runs_dir: Path, sample_id: UUID) -> None:

@@ -11,6 +11,7 @@ from backend.client.pair_sets import PairSetRoutes
 from backend.client.preferences import PreferenceRoutes
 from backend.client.registry import RegistryRoutes
 from backend.client.reward_models import RewardModelRoutes
+from backend.client.reward_tests import RewardTestRoutes
 from backend.client.runs import RunRoutes
 from backend.client.samples import SampleRoutes
 
@@ -25,6 +26,7 @@ class StudioClient(
     EvaluationRoutes,
     PreferenceRoutes,
     RewardModelRoutes,
+    RewardTestRoutes,
     RegistryRoutes,
     BundleRoutes,
     CatalogueRoutes,

@@ -29,7 +29,7 @@ def request_frames(session: Session, files: SampleFiles) -> SampleFrames:
     if files.is_decoded:
         return read_frames(session, files)
     num_steps = files.num_steps
-    _refuse_without_worker(session)
+    refuse_without_worker(session)
     row = repository.request_frames(session, sample_id=files.sample.id)
     if row.sent_at is None:
         after_commit(session, _nudge(row.sample_id))
@@ -57,7 +57,7 @@ def read_frames(session: Session, files: SampleFiles) -> SampleFrames:
         return SampleFrames(sample_id=files.sample.id, state=FramesState.COMPOSED, num_done=0, num_steps=num_steps)
     if row.state == FramesState.FAILED:
         raise ConflictError(f"the frames of sample {row.sample_id} could not be decoded: {row.error}")
-    _refuse_without_worker(session)
+    refuse_without_worker(session)
     if repository.seconds_unsent(session, sample_id=row.sample_id) > _BROKER_PATIENCE_SECONDS:
         raise UnavailableError(
             f"the broker has not taken the request for {_BROKER_PATIENCE_SECONDS:.0f} s: see whether it runs, and "
@@ -78,11 +78,16 @@ def _seconds(row: FramesRow) -> float | None:
     return round((row.finished_at - row.started_at).total_seconds(), 3)
 
 
-def _refuse_without_worker(session: Session) -> None:
+def refuse_without_worker(session: Session) -> None:
+    """Refuses what a person would wait for in vain.
+
+    Raises:
+        UnavailableError: when no interactive worker was heard from lately.
+    """
     if not repository.is_worker_there(session):
         raise UnavailableError(
-            f"no interactive worker was heard from for {repository.SILENT_AFTER_SECONDS:.0f} s, so nobody decodes "
-            "frames: `unmask up` starts one, and so does `docker compose up interactive`; where it should run, its "
+            f"no interactive worker was heard from for {repository.SILENT_AFTER_SECONDS:.0f} s, so nobody would do "
+            "it: `unmask up` starts one, and so does `docker compose up interactive`; where it should run, its "
             "lines in the log say why it does not. Then ask again"
         )
 
