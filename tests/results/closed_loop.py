@@ -1,7 +1,8 @@
 """The whole loop over REST: pictures, blind votes, a reward model, a run that trains on it, and a comparison by votes.
 
-`python -m tests.results.closed_loop` starts a studio of its own and writes docs/results/closed-loop.json. The raters
-are simulated, with a stated taste and noise (simulated_raters.py), and are told as such wherever they appear.
+`python -m tests.results.closed_loop` starts a studio of its own, goes on where it was stopped, and writes
+docs/results/closed-loop.json from what the studio tells. The raters are simulated, with a stated taste and noise
+(simulated_raters.py), and are told as such wherever they appear.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -25,14 +27,15 @@ from backend.errors import StudioError
 from backend.schemas.config import run_config_adapter
 from backend.schemas.evaluation import SamplePair
 from backend.schemas.pair_set import PairSetCreate
-from backend.schemas.preference import LabelTaskCreate
+from backend.schemas.preference import LabelTaskCreate, Vote
 from backend.schemas.run import Run, RunCreate, RunStatus
 from tests.results.report import RESULTS_DIR, shipped_weights, write_report
-from tests.results.simulated_raters import SHARPNESS, TASTE, TIE_BELOW, blueness, vote_on_all
+from tests.results.simulated_raters import SHARPNESS, TASTE, TIE_BELOW, blueness, is_against_taste, vote_in_turns
 
 # Tasks whose captions leave at least one colour open: there the taste has room.
 OPEN_TASKS = ["single_object", "two_object", "counting", "position"]
 PATIENCE_SECONDS = 240
+TAG = "closed-loop"
 
 
 def main() -> None:
@@ -61,6 +64,7 @@ class Loop:
         self._client = client
         self._options = options
         self._seconds: dict[str, float] = {}
+        self._known: dict[UUID, float] = {}
 
     def go(self) -> dict[str, Any]:
         """Every step, and what it found."""
@@ -133,33 +137,61 @@ class Loop:
         )
 
     def _run(self, what: str, /, **config: Any) -> Run:
-        """A run to its end."""
-        started = time.monotonic()
+        """A run to its end; one that the studio has already made of the same configuration is not made again."""
         checked = run_config_adapter.validate_python(config | {"name": f"closed loop: {what}"})
-        run = self._client.create_run(RunCreate(config=checked, tags=("closed-loop",)))
+        made = self._client.list_runs(limit=100, tag=TAG, kind=[checked.kind]).data
+        run = next((each for each in made if each.config == checked), None)
+        if run is None:
+            run = self._client.create_run(RunCreate(config=checked, tags=(TAG,)))
         for event in self._client.watch(run.id):
             if event.body.type == "step" and event.body.step % 10 == 0:
                 print(f"{what}: step {event.body.step} of {event.body.num_steps}", flush=True)
         run = self._client.get_run(run.id)
         assert run.status is RunStatus.SUCCEEDED, run.error
-        self._seconds[what] = round(time.monotonic() - started, 1)
+        assert run.started_at is not None
+        assert run.finished_at is not None
+        self._seconds[what] = round((run.finished_at - run.started_at).total_seconds(), 1)
         return run
 
     def _ask(self, name: str, source: dict[str, Any], num_pairs: int, seed: int) -> tuple[Any, dict[str, Any]]:
-        """A label task that simulated raters have voted on; its id, and what they did."""
-        started = time.monotonic()
+        """A label task that simulated raters have voted on; its id, and what its owner sees of the votes."""
         wanted = {"name": name, "guideline": TASTE, "source": source, "num_pairs": num_pairs, "votes_per_pair": 3}
-        task = self._client.create_label_task(LabelTaskCreate.model_validate(wanted))
-        done = [
-            vote_on_all(self._client, task.id, f"simulated rater {number}", seed + number)
-            for number in range(self._options.num_raters)
-        ]
-        self._seconds[f"votes: {name}"] = round(time.monotonic() - started, 1)
-        num_votes, against = (
-            sum(each) for each in zip(*((v.num_votes, v.num_against_taste) for v in done), strict=True)
-        )
-        print(f"{name}: {num_votes} votes, {against} against the taste", flush=True)
-        return task.id, {"num_raters": len(done), "num_votes": num_votes, "num_against_taste": against}
+        checked = LabelTaskCreate.model_validate(wanted)
+        made = self._client.list_label_tasks(limit=100).data
+        task = next((each for each in made if (each.name, each.source) == (name, checked.source)), None)
+        if task is None:
+            task = self._client.create_label_task(checked)
+        if task.num_votes < task.num_votes_wanted:
+            vote_in_turns(self._client, task.id, self._options.num_raters, seed)
+        votes = self._votes_of(task.id)
+        last = max(vote.created_at for vote in votes)
+        self._seconds[f"votes: {name}"] = round((last - min(vote.created_at for vote in votes)).total_seconds(), 1)
+        assert all(vote.is_simulated for vote in votes), "no person has voted here"
+        told = {
+            "num_raters": len({vote.rater_id for vote in votes}),
+            "num_votes": len(votes),
+            "num_against_taste": sum(self._is_against_taste(vote) for vote in votes),
+        }
+        print(f"{name}: {told}", flush=True)
+        return task.id, told
+
+    def _votes_of(self, task_id: Any) -> list[Vote]:
+        found, after = [], None
+        while True:
+            page = self._client.list_votes(task_id, limit=100, after=after)
+            found += [vote for vote in page.data if vote.undone_at is None]
+            after = page.next_cursor
+            if after is None:
+                return found
+
+    def _is_against_taste(self, vote: Vote) -> bool:
+        first, second = (self._blueness_of(side.sample_id) for side in (vote.side_0, vote.side_1))
+        return is_against_taste(vote.outcome, first, second)
+
+    def _blueness_of(self, sample_id: UUID) -> float:
+        if sample_id not in self._known:
+            self._known[sample_id] = blueness(self._client.get_image(sample_id))
+        return self._known[sample_id]
 
     def _pairs_of(self, run: Run) -> list[SamplePair]:
         found, after = [], None
@@ -174,7 +206,7 @@ class Loop:
         """The taste itself, measured on the pictures of base and tuned: paired, by bootstrap over prompts."""
         by_prompt: dict[str, list[tuple[float, float]]] = {}
         for pair in pairs:
-            both = tuple(blueness(self._client.get_image(side.id)) for side in (pair.base, pair.policy))
+            both = tuple(self._blueness_of(side.id) for side in (pair.base, pair.policy))
             by_prompt.setdefault(pair.prompt, []).append((both[0], both[1]))
         means = np.array([np.mean(own, axis=0) for own in by_prompt.values()])
         gains = means[:, 1] - means[:, 0]

@@ -9,28 +9,19 @@ from __future__ import annotations
 import io
 import math
 import uuid
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from backend.client import StudioClient
 from backend.client.connection import RunID
-from backend.schemas.preference import Choice, RaterCreate, VotePut
+from backend.schemas.preference import Choice, RaterCreate, VoteOutcome, VotePut
 
 TASTE = "Choose the bluer picture."
 # Log-odds a unit of blueness: at 40, of two pictures that differ by .05, 88 of 100 raters prefer the bluer one.
 SHARPNESS = 40.0
 TIE_BELOW = 0.002
-PAIRS_AT_ONCE = 20
-
-
-@dataclass(frozen=True)
-class Voted:
-    """What a rater did."""
-
-    num_votes: int
-    num_against_taste: int
+PAIRS_AT_ONCE = 5
 
 
 def blueness(picture: bytes) -> float:
@@ -40,26 +31,38 @@ def blueness(picture: bytes) -> float:
     return float((pixels[..., 2] - pixels[..., 0]).mean() / 255)
 
 
-def vote_on_all(client: StudioClient, task_id: RunID, label: str, seed: int) -> Voted:
-    """Make a simulated rater and have it vote on every pair that it is shown."""
-    token = client.create_rater(task_id, RaterCreate(label=label, is_simulated=True)).token
-    rng = np.random.default_rng(seed)
-    num_votes = num_against = 0
-    while pairs := client.next_pairs(token, count=PAIRS_AT_ONCE).data:
-        for pair in pairs:
-            urls = (pair.left_url, pair.right_url)
-            left, right = (blueness(client.get_pair_picture(token, url)) for url in urls)
-            choice, is_against = chosen(left, right, rng)
-            vote = VotePut(pair_id=pair.pair_id, choice=choice, latency_ms=1000)
-            client.put_vote(token, uuid.uuid4(), vote)
-            num_votes += 1
-            num_against += is_against
-    return Voted(num_votes, num_against)
+def vote_in_turns(client: StudioClient, task_id: RunID, num_raters: int, seed: int) -> None:
+    """Make simulated raters and have them vote, a few pairs each in turn, until none is shown a pair any more."""
+    tokens = [
+        client.create_rater(task_id, RaterCreate(label=f"simulated rater {number}", is_simulated=True)).token
+        for number in range(num_raters)
+    ]
+    rngs = [np.random.default_rng([seed, number]) for number in range(num_raters)]
+    waiting = set(range(num_raters))
+    while waiting:
+        for number in sorted(waiting):
+            pairs = client.next_pairs(tokens[number], count=PAIRS_AT_ONCE).data
+            if not pairs:
+                waiting.remove(number)
+            for pair in pairs:
+                urls = (pair.left_url, pair.right_url)
+                left, right = (blueness(client.get_pair_picture(tokens[number], url)) for url in urls)
+                choice = chosen(left, right, rngs[number])
+                client.put_vote(
+                    tokens[number], uuid.uuid4(), VotePut(pair_id=pair.pair_id, choice=choice, latency_ms=1000)
+                )
 
 
-def chosen(left: float, right: float, rng: np.random.Generator) -> tuple[Choice, bool]:
-    """A choice between two pictures of that blueness, and whether chance turned it against the taste."""
+def chosen(left: float, right: float, rng: np.random.Generator) -> Choice:
+    """A choice between two pictures of that blueness."""
     if abs(left - right) < TIE_BELOW:
-        return Choice.TIE, False
+        return Choice.TIE
     is_left = bool(rng.random() < 1 / (1 + math.exp(-SHARPNESS * (left - right))))
-    return (Choice.LEFT if is_left else Choice.RIGHT), is_left is not (left > right)
+    return Choice.LEFT if is_left else Choice.RIGHT
+
+
+def is_against_taste(outcome: VoteOutcome, first: float, second: float) -> bool:
+    """Whether a vote preferred the less blue of two pictures of that blueness."""
+    if outcome not in (VoteOutcome.FIRST, VoteOutcome.SECOND):
+        return False
+    return (outcome is VoteOutcome.FIRST) is not (first > second)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.schemas.preference import Choice
+from backend.schemas.preference import Choice, VoteOutcome
 from tests.results.closed_loop import _changed
 from tests.results.closed_loop_report import closed_loop_section
-from tests.results.simulated_raters import SHARPNESS, TIE_BELOW, blueness, chosen
+from tests.results.simulated_raters import SHARPNESS, TIE_BELOW, blueness, chosen, is_against_taste
 
 
 def share(value: float) -> dict[str, float]:
@@ -30,9 +30,15 @@ def test_raters_follow_the_taste_as_often_as_it_is_stated() -> None:
     rng = np.random.default_rng(1)
     found = [chosen(0.05, 0.0, rng) for _ in range(2000)]
     expected = 1 / (1 + np.exp(-SHARPNESS * 0.05))
-    assert np.mean([choice is Choice.LEFT for choice, _ in found]) == pytest.approx(expected, abs=0.03)
-    assert all(is_against is (choice is Choice.RIGHT) for choice, is_against in found)
-    assert chosen(0.1, 0.1 + TIE_BELOW / 2, rng) == (Choice.TIE, False)
+    assert np.mean([choice is Choice.LEFT for choice in found]) == pytest.approx(expected, abs=0.03)
+    assert chosen(0.1, 0.1 + TIE_BELOW / 2, rng) is Choice.TIE
+
+
+def test_a_vote_for_the_less_blue_picture_is_against_the_taste() -> None:
+    assert not is_against_taste(VoteOutcome.FIRST, 0.1, 0.0)
+    assert is_against_taste(VoteOutcome.SECOND, 0.1, 0.0)
+    assert is_against_taste(VoteOutcome.FIRST, 0.0, 0.1)
+    assert not is_against_taste(VoteOutcome.TIE, 0.0, 0.1)
 
 
 def test_a_recipe_keeps_what_is_not_named() -> None:
