@@ -66,3 +66,28 @@ def test_a_withdrawn_link_opens_nothing_also_where_it_is_open_already(
 def test_a_link_without_its_code_says_what_is_missing(open_page: OpenPage) -> None:
     expect(open_page("/rate").get_by_text("The link is not complete")).to_be_visible()
     expect(open_page("/rate#rater_nobody").get_by_text("This link is no longer good")).to_be_visible()
+
+
+def test_a_browser_that_keeps_nothing_and_makes_no_ids_of_its_own_still_votes(
+    open_page: OpenPage, client: StudioClient, trained: Run
+) -> None:
+    task = label_task(client, trained)
+    page = open_page("/rate")
+    # As over plain HTTP from another computer, in a browser that forbids pages to keep anything.
+    page.context.add_init_script(
+        "delete Crypto.prototype.randomUUID; delete Navigator.prototype.locks;"
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
+    )
+    page = page.context.new_page()
+    page.goto(rater(client, task).url)
+    rating = RatingPage(page)
+    rating.wait_for_pair()
+    assert page.evaluate("[crypto.randomUUID, navigator.locks].every(each => each === undefined)")
+    rating.press("ArrowLeft")
+    rating.press("ArrowRight")
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        rating.press("u")
+    given = votes(client, task)
+    assert [vote.choice.value for vote in given] == ["left", "right"]
+    assert [vote.undone_at is None for vote in given] == [True, False]
+    assert all(vote.id.version == 4 for vote in given)

@@ -4,6 +4,7 @@ import { toast } from "./dom.js";
 import { Door } from "./rate_door.js";
 import { Outbox, isPassing, isShutting, newId } from "./rate_outbox.js";
 import { PairSupply } from "./rate_pairs.js";
+import { lasting, ofThisTab } from "./rate_store.js";
 import { RateView } from "./rate_view.js";
 
 const RETRY_MS = 3000,
@@ -20,7 +21,7 @@ class Rating {
     this.door = new Door(token);
     this.pastKey = `unmask-rating-past/${token}`;
     // Of this tab, and kept through a reload, so that undo goes on where it was.
-    this.past = JSON.parse(sessionStorage.getItem(this.pastKey) ?? "[]");
+    this.past = JSON.parse(ofThisTab.get(this.pastKey) ?? "[]");
     Object.assign(this, { taken: new Set(), kept: new Map(), shown: null, task: null, isShut: false });
     Object.assign(this, { timer: 0, hiddenAt: 0, renewedAt: 0, count: 0 });
     this.view = new RateView(root, {
@@ -73,9 +74,9 @@ class Rating {
   /** True once for each version, also for a rater who comes back another day. */
   isNewGuideline({ guideline, guideline_version: version }) {
     const key = `unmask-rating-guideline/${this.token}`,
-      seen = localStorage.getItem(key);
+      seen = lasting.get(key);
     if (!guideline || seen === String(version)) return false;
-    localStorage.setItem(key, version);
+    lasting.set(key, version);
     return seen === null ? "first" : "changed";
   }
 
@@ -257,7 +258,7 @@ class Rating {
 
   remember(past) {
     this.past = past;
-    sessionStorage.setItem(this.pastKey, JSON.stringify(past));
+    ofThisTab.set(this.pastKey, JSON.stringify(past));
   }
 }
 

@@ -1,5 +1,6 @@
 // What a rater has done, kept in the browser until the studio has acknowledged it: a vote outlives a lost network, a
 // reload, a second tab and a restart of the studio. Knows ids and requests, neither pictures nor pages.
+import { lasting } from "./rate_store.js";
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
 
@@ -31,9 +32,9 @@ export class Outbox {
 
   /** What waits, in the order in which it was done. */
   items() {
-    const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.prefix));
+    const keys = lasting.keys().filter((key) => key.startsWith(this.prefix));
     // Another tab may have taken one away since.
-    const texts = keys.sort().map((key) => [key, localStorage.getItem(key)]);
+    const texts = keys.sort().map((key) => [key, lasting.get(key)]);
     return texts.filter(([, text]) => text).map(([key, text]) => ({ ...JSON.parse(text), key }));
   }
 
@@ -44,7 +45,7 @@ export class Outbox {
   /** Each has a key of its own, so that tabs never overwrite each other's. */
   add(item) {
     this.lastTime = Math.max(Date.now(), this.lastTime + 1);
-    localStorage.setItem(`${this.prefix}${this.lastTime}-${newId().slice(0, 8)}`, JSON.stringify(item));
+    lasting.set(`${this.prefix}${this.lastTime}-${newId().slice(0, 8)}`, JSON.stringify(item));
     this.on.change();
     return this.drain();
   }
@@ -77,7 +78,7 @@ export class Outbox {
         this.on.refused(item, error);
       }
       this.numFailed = 0;
-      localStorage.removeItem(item.key);
+      lasting.remove(item.key);
       this.on.change();
     }
   }
