@@ -12,6 +12,7 @@ from backend.errors import MalformedError
 from backend.reward_reports import refused_rewards
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import RunConfig, TrainConfig
+from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.reward_model import RewardModelConfig
 
 PAIR_SETS = "pair-sets"
@@ -30,7 +31,7 @@ def refuse_unmet(config: RunConfig, runs_dir: Path) -> None:
 
 def unmet_needs(config: RunConfig, runs_dir: Path) -> Iterator[FieldProblem]:
     """The needs that are not met, each at its place in a request for a run."""
-    if isinstance(config, TrainConfig):
+    if isinstance(config, TrainConfig | EvaluateConfig):
         for place, reason in refused_rewards(config.rewards, runs_dir).items():
             yield FieldProblem(pointer=f"/config/rewards/{place}/source", message=reason)
     if isinstance(config, RewardModelConfig):

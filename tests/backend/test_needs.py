@@ -68,3 +68,10 @@ def test_a_reward_model_run_is_queued_on_a_pair_set_that_is_there(api: TestClien
     # It can be saved, but makes no pictures.
     assert api.post(f"{RUNS}/{run['id']}/save-checkpoint").status_code == 200
     assert api.post(f"{RUNS}/{run['id']}/sample-now").status_code == 409
+
+
+def test_an_evaluation_scores_with_proven_reward_models_only(api: TestClient, settings: Settings) -> None:
+    config = {"kind": "evaluate", "rewards": [{"name": "learned", "source": f"run:{RUN_ID}"}]}
+    assert "there is no reward model at" in api.post(RUNS, json={"config": config}).json()["detail"]
+    write_reward(settings.runs_dir, RUN_ID)
+    assert api.post(RUNS, json={"config": config}).status_code == 201
