@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from backend.cli.bundle_commands import bundle_app
 from backend.cli.catalogue_commands import models, recipes
 from backend.cli.export_command import export_metrics
+from backend.cli.label_commands import label_app
 from backend.cli.output import show_error
 from backend.cli.pair_commands import pairs_app
 from backend.cli.picture_commands import evaluate, sample
@@ -38,6 +39,7 @@ app = typer.Typer(
 for command in (up, migrate, sample, evaluate, preflight, models, recipes, export_metrics, openapi, version):
     app.command()(command)
 app.add_typer(run_app, name="run")
+app.add_typer(label_app, name="label")
 app.add_typer(pairs_app, name="pairs")
 app.add_typer(reward_model_app, name="reward-model")
 app.add_typer(model_app, name="model")

@@ -14,6 +14,7 @@ import io
 import json
 import statistics
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -159,6 +160,15 @@ def measure(
     }
 
 
+def _wait_for_pages(address: str) -> None:
+    """Waits until the pages are built, which takes the whole of a core for seconds."""
+    for _ in range(600):
+        if httpx.get(f"{address}/gradio_api/info", trust_env=False).status_code != 503:
+            return
+        time.sleep(0.2)
+    raise TimeoutError("the pages were not built within two minutes")
+
+
 def main() -> int:
     """Prints a row an order of pairs as JSON; 1 when a bound is not met."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -171,7 +181,7 @@ def main() -> int:
         migrations.upgrade(url)
         run_id = fill(url, Path(folder) / "runs", options.pairs + NUM_GOLD)
         with serve(url, app="ui.app:create_studio", DATA_DIR=folder) as address:
-            httpx.get(f"{address}/readyz", trust_env=False).raise_for_status()
+            _wait_for_pages(address)
             rows = [measure(url, address, run_id, strategy, options) for strategy in PairStrategy]
     for row in rows:
         print(json.dumps(row))
