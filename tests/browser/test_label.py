@@ -96,6 +96,21 @@ def test_a_run_is_sent_to_people_and_a_person_votes_by_the_link(
     expect(page.get_by_role("row", name="which is clearer")).to_contain_text("1 of 4")
 
 
+def test_a_comparison_is_sent_to_people_and_equal_pictures_are_no_pairs(
+    open_page: OpenPage, client: StudioClient
+) -> None:
+    wanted = {"kind": "evaluate", "num_prompts": 6, "samples_per_prompt": 1, "base": {"source": "shipped"}}
+    config = wanted | {"policy": {"num_threads": 1}, "sampling": {"num_unmasking_steps": 2}}
+    run = client.create_run(RunCreate(config=run_config_adapter.validate_python(config)))
+    list(client.watch(run.id))
+    page = open_page(f"/compare?id={run.id}")
+    page.get_by_role("link", name="Send to people").click()
+    policies = page.get_by_label("Policies")
+    expect(policies.locator("option")).to_have_text(["base against policy"])
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("alert")).to_contain_text("or its pictures are equal")
+
+
 def test_pairs_that_cannot_be_made_are_refused_in_the_form_with_the_cure(open_page: OpenPage, trained: Run) -> None:
     page = open_page(f"/label?run={trained.id}")
     page.get_by_label("Pairs", exact=True).select_option("checkpoints")

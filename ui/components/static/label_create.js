@@ -2,12 +2,12 @@
 import { get, post } from "./api.js";
 import { action, card, empty, failure, h, query, select, setOptions, show } from "./dom.js";
 import { ago, plural } from "./format.js";
-import { canBeJudged, runName } from "./runs_shared.js";
+import { canBeJudged, candidates, runName } from "./runs_shared.js";
 
 // What pairs can be made of a run of each kind: `[kind of source, words]`.
 const RUNS = ["runs", "This run against another"];
 const SOURCES = {
-  evaluate: [["evaluation", "Base against tuned, the same seeds"]],
+  evaluate: [["evaluation", "Two of its policies, the same seeds"]],
   train: [["within_group", "Two samples of one training group"], ["checkpoints", "An early step against a late one"], RUNS],
   sample: [["sampling", "Two seeds of one prompt"], RUNS],
 };
@@ -55,6 +55,7 @@ function fill(body, runs, wanted, guideline) {
     run: select("Pictures of", options, () => renew(true)),
     kind: select("Pairs", [], () => renew()),
     other: select("The other run", [], () => renew()),
+    policies: select("Policies", [], () => renew()),
     strategy: select("Next pair", STRATEGIES, () => renew()),
     name: h("input", { class: "u-input", maxlength: 120, "aria-label": "Name" }),
     num_pairs: number("Pairs at most", 100, 1, 10000),
@@ -67,15 +68,18 @@ function fill(body, runs, wanted, guideline) {
   const sum = h("p", { class: "u-small u-muted" }),
     refusal = h("div", {});
   const otherField = labelled("The other run", "Pairs share prompt and seed.", fields.other);
+  const policyField = labelled("Policies", "Raters see neither name.", fields.policies);
   const chosen = () => runs.find((run) => run.id === fields.run.value);
   const renew = (isOther = false) => {
     const run = chosen();
     if (isOther) {
       setOptions(fields.kind, SOURCES[run.kind] ?? []);
       setOptions(fields.other, options.filter(([id]) => id !== run.id));
+      setOptions(fields.policies, run.kind === "evaluate" ? couplesOf(candidates(run)) : []);
       fields.name.value = runName(run).slice(0, 120);
     }
     otherField.hidden = fields.kind.value !== "runs";
+    policyField.hidden = fields.policies.options.length === 0;
     sum.textContent = sumOf(fields);
   };
   for (const field of [fields.num_pairs, fields.votes_per_pair, fields.gold]) field.addEventListener("input", () => renew());
@@ -92,17 +96,24 @@ function fill(body, runs, wanted, guideline) {
     },
     "u-main",
   );
-  show(body, layout(fields, otherField), h("div", { class: "u-row", style: "margin-top:16px" }, create, sum), refusal);
+  show(body, layout(fields, policyField, otherField), h("div", { class: "u-row", style: "margin-top:16px" }, create, sum), refusal);
   renew(true);
 }
 
-function layout(fields, otherField) {
+/** Each two of some labels, as `[value, words]`. */
+function couplesOf(labels) {
+  const couples = labels.flatMap((first, index) => labels.slice(index + 1).map((second) => [first, second]));
+  return couples.map((couple) => [JSON.stringify(couple), couple.join(" against ")]);
+}
+
+function layout(fields, policyField, otherField) {
   const gold = "Clear pairs whose answer the rewards know, unmarked among the others: they tell whether a rater looks.";
   return h(
     "div",
     { class: "u-form-grid" },
     labelled("Pictures of", "A run that has made some.", fields.run),
     labelled("Pairs", "Both pictures are of one prompt.", fields.kind),
+    policyField,
     otherField,
     labelled("Name", "Raters never see it.", fields.name),
     labelled("Pairs at most", "Prompts take turns.", fields.num_pairs),
@@ -132,7 +143,12 @@ function wantedTask(fields) {
   return {
     name: fields.name.value,
     guideline: fields.guideline.value,
-    source: { kind, run_id: fields.run.value, other_run_id: kind === "runs" ? fields.other.value || null : null },
+    source: {
+      kind,
+      run_id: fields.run.value,
+      other_run_id: kind === "runs" ? fields.other.value || null : null,
+      ...(kind === "evaluation" ? { policies: JSON.parse(fields.policies.value) } : {}),
+    },
     strategy: fields.strategy.value,
     num_pairs: Number(fields.num_pairs.value),
     votes_per_pair: Number(fields.votes_per_pair.value),

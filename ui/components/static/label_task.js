@@ -175,7 +175,7 @@ function flagPanel(path) {
 }
 
 const SOURCE_WORDS = {
-  evaluation: "base against tuned of an evaluation, the same seeds",
+  evaluation: "two policies of an evaluation, the same seeds",
   checkpoints: "two steps of a run, the same seeds",
   runs: "two runs, the same seeds",
   within_group: "two samples of one training group",
@@ -189,10 +189,11 @@ function factsCard(task) {
   const links = runs.flatMap((id, index) => [index ? " and " : "", h("a", { href: `/run?id=${id}` }, `run ${shortId(id)}`)]);
   const facts = [
     ["Pairs", SOURCE_WORDS[source.kind] ?? source.kind],
+    source.kind === "evaluation" ? ["Policies", source.policies.join(" against ")] : null,
     ["Made of", h("span", {}, ...links)],
     ["How many", `${plural(task.num_pairs, "pair")}, ${plural(task.votes_per_pair, "vote")} each`],
     ["Gold pairs", task.num_gold ? `${task.num_gold}, shown to everybody` : "none"],
     ["Next pair", task.strategy.replaceAll("_", " ")],
   ];
-  return card("Pairs", h("dl", { class: "u-facts" }, ...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+  return card("Pairs", h("dl", { class: "u-facts" }, ...facts.filter(Boolean).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }

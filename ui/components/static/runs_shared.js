@@ -75,9 +75,14 @@ export function cloneButton(run) {
   return h("a", { class: "u-btn", href: `/launch?clone=${run.id}` }, "Clone");
 }
 
+/** The policies of an evaluation by label, the one that the others are compared to first. */
+export function candidates({ config }) {
+  return [config.base ? "base" : null, "policy", ...(config.policies ?? []).map((each) => each.label)].filter(Boolean);
+}
+
 /** Whether pairs for people can be made of a run's pictures. */
 export function canBeJudged(run) {
-  const isOfKind = run.kind === "train" || run.kind === "sample" || (run.kind === "evaluate" && run.config.base);
+  const isOfKind = run.kind === "train" || run.kind === "sample" || (run.kind === "evaluate" && candidates(run).length > 1);
   return Boolean(isOfKind && run.step > 0);
 }
 
