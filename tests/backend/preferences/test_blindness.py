@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from uuid import uuid4
 
 from fastapi.testclient import TestClient
@@ -44,3 +45,17 @@ def test_a_pictures_file_says_nothing_but_its_pixels() -> None:
     assert b"secret" not in bare
     with Image.open(io.BytesIO(bare)) as picture:
         assert picture.getpixel((1, 1)) == (255, 0, 0)
+
+
+def test_what_no_reader_of_pictures_shows_is_left_out_too() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(buffer, format="PNG")
+    whole = buffer.getvalue()
+    end = whole.index(b"IEND") - 4
+    hidden = [_chunk(name, b"the secret policy") for name in (b"tEXt", b"tIME", b"eXIf", b"prIv")]
+    loud = whole[:33] + b"".join(hidden) + whole[33:end] + b"".join(hidden) + whole[end:]
+    assert _bare(loud + b"the secret policy") == whole
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
