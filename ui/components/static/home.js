@@ -10,6 +10,7 @@ import { headlineReward, progress, runName } from "./runs_shared.js";
 const DEFAULT_RECIPE = "tiny-shapes";
 // A browser keeps at most six connections to one address open: more streams than these would block everything else.
 const NUM_STREAMS = 3,
+  NUM_TASKS = 5,
   REFRESH_MS = 20000;
 let stops = [],
   refresh = 0,
@@ -227,7 +228,7 @@ function votesCard(tasks) {
       ),
       taskProgress(task),
     );
-  return card("Votes waiting", h("ul", { class: "u-list" }, ...tasks.map(line)), h("a", { class: "u-push", href: "/label" }, "All tasks"));
+  return card("Votes waiting", h("ul", { class: "u-list" }, ...tasks.slice(0, NUM_TASKS).map(line)), h("a", { class: "u-push", href: "/label" }, "All tasks"));
 }
 
 function recentCard(done) {
