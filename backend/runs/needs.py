@@ -1,4 +1,4 @@
-"""What a configuration needs that must be there before its run is queued: pair sets, and reward models that are proven.
+"""What must be there before a run is queued: its pair set, its prompt set, and reward models that are proven.
 
 Read from files beside the runs' folders, as the job reads them; it knows no database.
 """
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.errors import MalformedError
+from backend.prompt_files import read_set, sets_beside
 from backend.reward_reports import refused_rewards
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import RunConfig, TrainConfig
-from backend.schemas.picture_runs import EvaluateConfig
+from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.reward_model import RewardModelConfig
 
 PAIR_SETS = "pair-sets"
@@ -34,6 +35,16 @@ def unmet_needs(config: RunConfig, runs_dir: Path) -> Iterator[FieldProblem]:
     if isinstance(config, TrainConfig | EvaluateConfig):
         for place, reason in refused_rewards(config.rewards, runs_dir).items():
             yield FieldProblem(pointer=f"/config/rewards/{place}/source", message=reason)
+    if isinstance(config, TrainConfig | SampleConfig | EvaluateConfig) and config.prompts.prompt_set:
+        try:
+            prompts = read_set(sets_beside(runs_dir), config.prompts.prompt_set)
+        except ValueError as error:
+            yield FieldProblem(pointer="/config/prompts/prompt_set", message=str(error))
+        else:
+            tasks = sorted({prompt.task or "none" for prompt in prompts})
+            if config.prompts.tasks and not set(config.prompts.tasks).intersection(tasks):
+                message = f"prompts.tasks names no task of the prompt set, which has {tasks}: take from these"
+                yield FieldProblem(pointer="/config/prompts/tasks", message=message)
     if isinstance(config, RewardModelConfig):
         source = config.pairs.source
         if not source:

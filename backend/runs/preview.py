@@ -59,7 +59,8 @@ def _captions_wanted(config: RunConfig) -> dict[str, int]:
     if isinstance(config, TrainConfig):
         return {"probe.num_prompts": config.probe.num_prompts}
     if isinstance(config, EvaluateConfig | SampleConfig) and config.prompts.split is PromptSplit.HELDOUT:
-        is_drawn = config.prompts.texts or (config.prompts.tasks and isinstance(config, SampleConfig))
+        own = config.prompts.prompt_set if isinstance(config, EvaluateConfig) else config.prompts.tasks
+        is_drawn = config.prompts.texts or own
         return {} if is_drawn else {"num_prompts": config.num_prompts}
     return {}
 

@@ -8,9 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.prompt_files import read_set, sets_beside
 from backend.runs.policies import language_folders, policy_folder
 from backend.schemas.config import RunConfig, TrainConfig
 from backend.schemas.picture_runs import SampleConfig
+from backend.schemas.prompts import PromptConfig
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,20 +24,34 @@ _NUM_UNKNOWN_TOLD = 12
 
 def unread_words(config: RunConfig, runs_dir: Path) -> tuple[str, str] | None:
     """What a person should know of own prompts, and the cure; None where every word is read, or nobody can tell."""
-    if not isinstance(config, TrainConfig | SampleConfig) or not config.prompts.texts:
+    if not isinstance(config, TrainConfig | SampleConfig):
+        return None
+    texts = _own_texts(config.prompts, runs_dir)
+    if not texts:
         return None
     tokenizer = _tokenizer_of(policy_folder(config.policy, runs_dir))
     unknown_token = None if tokenizer is None else getattr(tokenizer.model, "unk_token", None)
     if tokenizer is None or not unknown_token:
         # Real Show-o's tokenizer is made of pieces down to single bytes: it reads every text.
         return None
-    words = list(dict.fromkeys(_unknown(tokenizer, unknown_token, config.prompts.texts)))
+    words = list(dict.fromkeys(_unknown(tokenizer, unknown_token, texts)))
     if not words:
         return None
     more = f" and {len(words) - _NUM_UNKNOWN_TOLD} more" if len(words) > _NUM_UNKNOWN_TOLD else ""
     told = ", ".join(repr(word) for word in words[:_NUM_UNKNOWN_TOLD])
-    message = f"prompts.texts has words that the policy has never read: {told}{more}; each stands for nothing to it."
+    place = "texts" if config.prompts.texts else "prompt_set"
+    message = f"prompts.{place} has words that the policy has never read: {told}{more}; each stands for nothing to it."
     return message, f"Take words that it knows: {_known(tokenizer)}; or a policy with an open vocabulary."
+
+
+def _own_texts(prompts: PromptConfig, runs_dir: Path) -> tuple[str, ...]:
+    if not prompts.prompt_set:
+        return prompts.texts
+    try:
+        return tuple(prompt.text for prompt in read_set(sets_beside(runs_dir), prompts.prompt_set))
+    except ValueError:
+        # A set that is not there is refused elsewhere, by its name.
+        return ()
 
 
 def _unknown(tokenizer: Tokenizer, unknown_token: str, texts: Iterable[str]) -> Iterator[str]:

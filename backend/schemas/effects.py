@@ -22,8 +22,10 @@ def settings_without_effect(config: RunConfig) -> Iterator[str]:
     if isinstance(config, TrainConfig | SampleConfig) and config.prompts.texts and config.prompts.tasks:
         yield "prompts.tasks has no effect beside prompts.texts: the own prompts are used as they are."
     default = SampleConfig.model_fields["num_prompts"].default
-    if isinstance(config, SampleConfig) and config.prompts.texts and config.num_prompts != default:
-        yield "num_prompts has no effect beside prompts.texts: all of the own prompts are used."
+    if isinstance(config, SampleConfig) and config.num_prompts != default:
+        for name in ("texts", "prompt_set"):
+            if getattr(config.prompts, name):
+                yield f"num_prompts has no effect beside prompts.{name}: all of the own prompts are used."
     if isinstance(config, PretrainConfig) and config.clip is None:
         yield from _of_pretraining(config.policy)
     if isinstance(config, RewardModelConfig):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from backend.schemas.base import Section
 
@@ -35,7 +35,7 @@ NUM_HELDOUT_CAPTIONS = 540
 
 
 class PromptConfig(Section):
-    """Where the prompts come from: the small world's captions, or a list."""
+    """Where the prompts come from: the small world's captions, a list, or a prompt set."""
 
     split: PromptSplit = Field(PromptSplit.TRAIN, title="Captions", description="Which split of the small world.")
     tasks: tuple[TaskName, ...] = Field(
@@ -46,6 +46,12 @@ class PromptConfig(Section):
         title="Own prompts",
         description="These prompts instead of the world's captions.",
         max_length=10_000,
+    )
+    prompt_set: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        title="Prompt set",
+        description="SHA-256 of a version of a prompt set, instead of the world's captions; empty = none.",
     )
 
     @field_validator("tasks", mode="before")
@@ -65,3 +71,12 @@ class PromptConfig(Section):
             if not text.strip() or len(text) > 1000:
                 raise ValueError(f"a prompt needs 1 to 1000 characters, got {text[:40]!r} ({len(text)})")
         return texts
+
+    @model_validator(mode="after")
+    def _prompts_come_from_one_place(self) -> Self:
+        if self.texts and self.prompt_set:
+            raise ValueError(
+                f"prompts.texts ({len(self.texts)}) and prompts.prompt_set are both set: empty one of them, or put "
+                "the texts into a new version of the set"
+            )
+        return self

@@ -1,4 +1,4 @@
-"""Where a job's prompts come from: the small world's captions in a fixed order, held-out ones, or a list of texts.
+"""Where a job's prompts come from: the small world's captions in a fixed order, own texts, or a prompt set.
 
 Every prompt follows from the seed and its number alone, so the cursor is the whole state.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.artifacts import RunFolder
+from backend.prompt_files import Prompt, read_set, sets_beside
 from backend.schemas.prompts import PromptConfig
 from worker.shapes.captions import TASKS, Caption, all_captions, parse_caption, sample_caption
 from worker.shapes.grammar import TaskName
@@ -15,8 +17,9 @@ from worker.shapes.grammar import TaskName
 class CaptionSource:
     """Captions of the small world or own texts; a PromptSource of the trainer."""
 
-    def __init__(self, config: PromptConfig, seed: int) -> None:
-        self._texts = config.texts
+    def __init__(self, config: PromptConfig, seed: int, texts: tuple[str, ...] = ()) -> None:
+        """Takes the world's captions unless there are own texts; see `own_texts`."""
+        self._texts = texts or config.texts
         self._split = config.split
         self._tasks = checked_tasks(config)
         self._seed = seed
@@ -47,6 +50,39 @@ class CaptionSource:
         while caption.task != task:
             caption = sample_caption(rng, self._split.value)
         return caption.text
+
+
+def read_prompt_set(folder: RunFolder, sha256: str) -> tuple[Prompt, ...]:
+    """The prompts of a version, which lies beside the runs' folders.
+
+    Raises:
+        ValueError: when it is not there or was changed.
+    """
+    return read_set(sets_beside(folder.root.parent), sha256)
+
+
+def prompts_of_set(config: PromptConfig, folder: RunFolder) -> tuple[Prompt, ...]:
+    """The prompts of the set that a configuration names, of its tasks where it names some; none without a set.
+
+    Raises:
+        ValueError: when the set is not there, was changed, or has no prompt of these tasks.
+    """
+    if not config.prompt_set:
+        return ()
+    prompts = read_prompt_set(folder, config.prompt_set)
+    found = tuple(each for each in prompts if not config.tasks or each.task in config.tasks)
+    if not found:
+        tasks = sorted({each.task or "none" for each in prompts})
+        raise ValueError(
+            f"prompts.tasks is {[task.value for task in config.tasks]}, but the prompt set has only {tasks}: take from "
+            "these, or leave prompts.tasks empty"
+        )
+    return found
+
+
+def own_texts(config: PromptConfig, folder: RunFolder) -> tuple[str, ...]:
+    """The prompts that stand in for the world's captions: listed ones, or those of a prompt set."""
+    return config.texts or tuple(prompt.text for prompt in prompts_of_set(config, folder))
 
 
 def checked_tasks(config: PromptConfig) -> tuple[TaskName, ...]:

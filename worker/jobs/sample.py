@@ -14,7 +14,7 @@ from backend.schemas.picture_runs import SampleConfig
 from backend.schemas.run import RunStatus
 from worker.jobs.policies import load, prepare_torch
 from worker.jobs.progress import read_progress, write_progress
-from worker.jobs.prompts import CaptionSource, heldout_captions, task_of
+from worker.jobs.prompts import CaptionSource, heldout_captions, own_texts, task_of
 from worker.jobs.protocol import Job, outcome_of
 from worker.jobs.records import GroupLabel, number
 from worker.jobs.showing import show, store_shown
@@ -29,7 +29,8 @@ _NUM_TOLD = 3
 def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
     """Makes the pictures batch by batch; one step is one batch."""
     prepare_torch(config.policy)
-    prompts = _prompts(config)
+    texts = own_texts(config.prompts, folder)
+    prompts = list(texts) or _captions(config)
     policy = load(config.policy, folder)
     seeds = tuple(range(config.seed, config.seed + config.samples_per_prompt))
     size = max(1, _PICTURES_A_BATCH // len(seeds))
@@ -56,7 +57,7 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
         flags = yield SamplesMade(
             step=step, purpose="sample", groups=groups, num_done=num_done, num_total=len(prompts) * len(seeds)
         )
-        if step == 1 and (remark := _without_verdict(config.prompts.texts, shown[0].pictures)):
+        if step == 1 and (remark := _without_verdict(texts, shown[0].pictures)):
             flags = yield Log(level="warning", message=remark)
         write_progress(folder, step, {})
     return RunStatus.SUCCEEDED
@@ -74,9 +75,7 @@ def _without_verdict(texts: Sequence[str], pictures: Tensor) -> str:
     )
 
 
-def _prompts(config: SampleConfig) -> list[str]:
-    if config.prompts.texts:
-        return list(config.prompts.texts)
+def _captions(config: SampleConfig) -> list[str]:
     if config.prompts.split.value == "heldout" and not config.prompts.tasks:
         return [caption.text for caption in heldout_captions(config.num_prompts, "num_prompts")]
     return CaptionSource(config.prompts, config.seed).next_prompts(config.num_prompts)

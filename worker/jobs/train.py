@@ -27,7 +27,7 @@ from worker.jobs.checkpoints import (
 from worker.jobs.pictures import Place, write_group
 from worker.jobs.policies import START_POLICY, keep_start, prepare_torch
 from worker.jobs.probe import Probe, sample_now
-from worker.jobs.prompts import CaptionSource
+from worker.jobs.prompts import CaptionSource, own_texts
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import number, training_group
 from worker.jobs.reward_sources import with_folders
@@ -100,7 +100,8 @@ class Training:
         self._processes = processes
         self.tuning = Tuning(config, folder, has_reference=processes.is_first or config.grpo.kl_beta > 0)
         self.policy = self.tuning.policy
-        self.state = TrainerState(self.policy, CaptionSource(config.prompts, config.seed), config)
+        self._texts = own_texts(config.prompts, folder)
+        self.state = TrainerState(self.policy, CaptionSource(config.prompts, config.seed, self._texts), config)
         self._probe = Probe(config)
         # Nothing of ours draws from the global generator, but a policy with dropout would.
         torch.manual_seed(config.seed)
@@ -201,8 +202,7 @@ class Training:
 
     def _sample_now(self, step: int) -> SamplesMade:
         config = self._config
-        texts = config.prompts.texts
-        return sample_now(config.evaluation_sampling, config.seed, texts, self.policy, self._folder, step)
+        return sample_now(config.evaluation_sampling, config.seed, self._texts, self.policy, self._folder, step)
 
     def _is_due(self, every_num_steps: int) -> bool:
         return self.state.step % every_num_steps == 0 or self.state.step == self._config.num_steps
