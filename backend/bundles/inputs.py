@@ -71,6 +71,8 @@ def inputs_of(kind: str, config: Mapping[str, Any], folder: RunFolder) -> list[I
             _add_policy(found, f"{name}.source", str(part["source"]), folder if name == "policy" else None, runs_dir)
         elif kind == "reward_model" and isinstance(part, str):
             _add_reward(found, name, part, runs_dir)
+    for number, each in enumerate(config.get("policies") or ()):
+        _add_policy(found, f"policies.{number}.source", str(each["source"]), None, runs_dir)
     for number, reward in enumerate(config.get("rewards") or ()):
         if isinstance(reward, dict) and reward.get("source") and reward.get("name") != "remote":
             _add_reward(found, f"rewards.{number}.source", str(reward["source"]), runs_dir)
@@ -106,7 +108,8 @@ def _add_policy(found: _Found, pointer: str, source: str, own: RunFolder | None,
     start = None if own is None else own.path(START)
     if source != SHIPPED and start is not None and start.is_dir():
         path = start
-    found.add(pointer, source, "policy", _place(ref), path)
+    place = f"runs/{ref.run_id}/exports/{path.name}" if ref.run_id and ref.step is None else _place(ref)
+    found.add(pointer, source, "policy", place, path)
     if (path / "adapter_config.json").is_file() and ref.run_id is not None:
         # An adapter belongs to the policy that its run started from.
         place = f"runs/{ref.run_id}/{START}"
@@ -129,12 +132,11 @@ def _add_reward(found: _Found, pointer: str, source: str, runs_dir: Path) -> Non
 
 
 def _place(ref: ModelRef) -> str:
+    """Where a checkpoint, the shipped policy, or a folder from elsewhere has its place."""
     if ref.text == SHIPPED:
         return SHIPPED
     if ref.run_id is None:
         return f"folders/{hashlib.sha256(ref.text.encode()).hexdigest()[:12]}"
-    if ref.step is None:
-        return f"runs/{ref.run_id}/exports/policy"
     return f"runs/{ref.run_id}/checkpoints/{ref.step:06d}/policy"
 
 

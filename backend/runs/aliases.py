@@ -20,7 +20,7 @@ from backend.schemas.benchmark import LabelledPolicy
 from backend.schemas.every_run import ALIAS_PREFIX, PolicyConfig
 
 Config = TypeVar("Config", bound=BaseModel)
-Policy = TypeVar("Policy", PolicyConfig, LabelledPolicy)
+Policy = PolicyConfig | LabelledPolicy
 
 
 def freeze(session: Session, config: Config) -> Config:
@@ -34,7 +34,7 @@ def freeze(session: Session, config: Config) -> Config:
 
 
 def _frozen(session: Session, value: Any, pointer: str) -> Any:
-    if isinstance(value, PolicyConfig | LabelledPolicy):
+    if isinstance(value, Policy):
         return _policy(session, value, pointer)
     if isinstance(value, tuple):
         return tuple(_frozen(session, each, f"{pointer}/{place}") for place, each in enumerate(value))

@@ -72,9 +72,10 @@ def test_an_unknown_run_has_no_bundle(api: TestClient) -> None:
 
 def test_what_a_run_is_made_from_is_found_where_jobs_look_for_it(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "runs", uuid4())
-    other = str(uuid4())
+    other, third = str(uuid4()), str(uuid4())
     (tmp_path / f"runs/{other}/checkpoints/000010/policy").mkdir(parents=True)
     (tmp_path / f"runs/{other}/exports/reward").mkdir(parents=True)
+    (tmp_path / f"runs/{third}/exports/adapter").mkdir(parents=True)
     config = {
         "policy": {"source": f"run:{other}@10"},
         "rewards": [
@@ -84,17 +85,19 @@ def test_what_a_run_is_made_from_is_found_where_jobs_look_for_it(tmp_path: Path)
             {"name": "remote", "source": "http://127.0.0.1:9"},
             {"name": "strict", "source": ""},
         ],
+        "policies": [{"label": "third", "source": f"run:{third}"}],
         "prompts": {"prompt_set": "ab"},
     }
     found = [(each.pointer, each.place, each.path is not None) for each in inputs_of("train", config, folder)]
-    assert [each[:2] for each in found[:3]] == [
+    assert [each[:2] for each in found[:4]] == [
         ("policy.source", f"runs/{other}/checkpoints/000010/policy"),
+        ("policies.0.source", f"runs/{third}/exports/adapter"),
         ("rewards.0.source", f"runs/{other}/exports/reward"),
         ("rewards.1.source", "shipped/clip"),
     ]
-    assert [is_here for _, _, is_here in found] == [True, True, True, False, False]
-    assert found[3][1].startswith("folders/")
-    assert found[4][1] == "prompt-sets/ab.jsonl"
+    assert [is_here for _, _, is_here in found] == [True, True, True, True, False, False]
+    assert found[4][1].startswith("folders/")
+    assert found[5][1] == "prompt-sets/ab.jsonl"
 
 
 def test_groups_are_chosen_first_and_evenly() -> None:
