@@ -59,8 +59,8 @@ def _captions_wanted(config: RunConfig) -> dict[str, int]:
     if isinstance(config, TrainConfig):
         return {"probe.num_prompts": config.probe.num_prompts}
     if isinstance(config, EvaluateConfig | SampleConfig) and config.prompts.split is PromptSplit.HELDOUT:
-        own = config.prompts.prompt_set if isinstance(config, EvaluateConfig) else config.prompts.tasks
-        is_drawn = config.prompts.texts or own
+        prompts = config.prompts
+        is_drawn = prompts.texts or prompts.prompt_set or (prompts.tasks and isinstance(config, SampleConfig))
         return {} if is_drawn else {"num_prompts": config.num_prompts}
     return {}
 

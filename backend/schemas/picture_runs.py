@@ -86,6 +86,8 @@ class EvaluateConfig(BaseRunConfig):
         names = [reward.name for reward in self.rewards]
         if len(set(names)) < len(names):
             raise ValueError(f"rewards: each reward may stand once, got {[str(name) for name in names]}")
+        if self.diversity is not None and self.samples_per_prompt < 2:
+            raise ValueError("diversity compares pictures of one prompt: set samples_per_prompt to 2 or more")
         if self.reference is not None and not self.reference.folder:
             raise ValueError("reference.folder is empty: name a folder of real pictures, or leave reference out")
         return self

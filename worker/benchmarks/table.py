@@ -32,7 +32,11 @@ class Table:
     def enter(self, row: int, rewards: Rewards) -> None:
         """Fills in what was measured of one prompt's pictures."""
         for name, values in rewards.breakdown.items():
-            self._scores.setdefault(name, np.full(self._shape, np.nan))[row] = values.numpy()
+            self.enter_row(name, row, values.double().numpy())
+
+    def enter_row(self, name: str, row: int, values: NDArray[np.float64] | float) -> None:
+        """Fills in one measure of one prompt: of each picture, or one number for all of them."""
+        self._scores.setdefault(name, np.full(self._shape, np.nan))[row] = values
 
     def to_state(self) -> dict[str, Any]:
         """Plain lists for a file; null stands for NaN."""

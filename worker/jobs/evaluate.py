@@ -61,9 +61,10 @@ class Evaluation:
         self._folder = folder
         self._prompts = evaluation_prompts(config, folder)
         self._judge = EvaluationJudge(config, folder, self._prompts)
-        self._seeds = heldout_seeds(config.seed, len(self._prompts), config.samples_per_prompt)
         self._size = max(1, config.batch_size // config.samples_per_prompt)
         self.num_steps = math.ceil(len(self._prompts) / self._size)
+        self._scores = EvaluationScores(config, folder, self._prompts, self.num_steps, self._size, self._judge.notes)
+        self._seeds = heldout_seeds(config.seed, len(self._prompts), config.samples_per_prompt)
         self.done, noted = read_progress(folder)
         self.candidates = [
             Candidate(name, load(source, folder), Table(len(self._prompts), config.samples_per_prompt))
@@ -113,9 +114,8 @@ class Evaluation:
 
     def scores(self) -> Generator[ScoreMeasured, RequestFlags, None]:
         """The figures of every policy, and of every pair with the first."""
-        made = EvaluationScores(self._config, self._folder, self._prompts, self.num_steps, self._size)
         tables = {each.name: each.table for each in self.candidates}
-        yield from made.of_all(tables, self._judge.ranks_by)
+        yield from self._scores.of_all(tables, self._judge.ranks_by)
 
     def _measure(self, candidate: Candidate, step: int, start: int) -> list[GroupRecord]:
         prompts = self._prompts[start : start + self._size]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 
 from backend.artifacts import RunFolder
+from backend.schemas.benchmark import GenEvalConfig
 from backend.schemas.picture_runs import EvaluateConfig
 from worker.jobs.evaluation_prompts import EvaluationPrompt
 from worker.jobs.reward_sources import with_folders
@@ -17,7 +19,10 @@ from worker.maskgrpo.types import Rewards
 from worker.rewards.build import OF_THE_VERIFIER, build_reward
 from worker.shapes.world import IMAGE_SIZE
 
-CORRECT, STRICT = "correct", "strict"
+if TYPE_CHECKING:
+    from worker.benchmarks.geneval.benchmark import GenEval
+
+CORRECT, STRICT, GENEVAL = "correct", "strict", "geneval"
 
 
 class EvaluationJudge:
@@ -29,10 +34,24 @@ class EvaluationJudge:
         self._reward = build_reward(with_folders(scored, folder)) if scored else None
         self._is_all_captions = all(prompt.is_caption for prompt in prompts)
         self._first = str(scored[0].name) if scored else ""
+        self._metadata = {prompt.text: prompt.geneval for prompt in prompts if prompt.geneval is not None}
+        if config.geneval is not None and not self._metadata:
+            raise ValueError(
+                "geneval is set, but no prompt has the benchmark's metadata: take a prompt set made of GenEval's own "
+                "evaluation_metadata.jsonl"
+            )
+        self._geneval = None if config.geneval is None else _load(config.geneval)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What GenEval's figures were measured with."""
+        return {} if self._geneval is None else {GENEVAL: self._geneval.note}
 
     @property
     def ranks_by(self) -> str:
-        """The score that is a sample's reward: the verifier's where it knows all prompts, else the first named."""
+        """The score that is a sample's reward: GenEval's, else the verifier's where it knows all, else the first."""
+        if self._geneval is not None:
+            return GENEVAL
         return CORRECT if self._is_all_captions or not self._first else self._first
 
     def judge(self, shown: Sequence[Shown]) -> list[Shown]:
@@ -55,5 +74,16 @@ class EvaluationJudge:
         scores = dict(shown.rewards.breakdown)
         if self._reward is not None:
             scores |= self._reward(shown.pictures, [shown.prompt] * len(shown.pictures)).breakdown
+        details = shown.rewards.details
+        if self._geneval is not None and (metadata := self._metadata.get(shown.prompt)) is not None:
+            details = tuple(self._geneval.judge(picture, metadata) for picture in shown.pictures)
+            scores[GENEVAL] = torch.tensor([float(each.is_correct) for each in details])
         total = scores.get(self.ranks_by, torch.full((len(shown.pictures),), math.nan))
-        return replace(shown, rewards=Rewards(total, scores, shown.rewards.details))
+        return replace(shown, rewards=Rewards(total, scores, details))
+
+
+def _load(config: GenEvalConfig) -> GenEval:
+    # Seconds of import that an evaluation without a detector does not need.
+    from worker.benchmarks.geneval.benchmark import load_geneval  # noqa: PLC0415
+
+    return load_geneval(config)

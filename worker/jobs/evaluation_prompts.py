@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from backend.artifacts import RunFolder
+from backend.prompt_files import Prompt
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS, PromptSplit
 from worker.jobs.prompts import CaptionSource, checked_tasks, heldout_captions, prompts_of_set, task_of
@@ -33,7 +32,7 @@ def evaluation_prompts(config: EvaluateConfig, folder: RunFolder) -> tuple[Evalu
     """
     prompts = config.prompts
     if prompts.prompt_set:
-        return _of_set(prompts.prompt_set, folder.root.parent.parent / "prompt-sets")
+        return tuple(map(_of_set, prompts_of_set(prompts, folder)))
     if prompts.texts:
         return tuple(_of_text(text) for text in prompts.texts)
     if prompts.prompt_set:
@@ -57,22 +56,10 @@ def evaluation_prompts(config: EvaluateConfig, folder: RunFolder) -> tuple[Evalu
     return tuple(EvaluationPrompt(caption.text, caption.task, is_caption=True) for caption in captions)
 
 
-def _of_set(sha256: str, folder: Path) -> tuple[EvaluationPrompt, ...]:
-    path = folder / f"{sha256}.jsonl"
-    try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        found = [(str(entry["text"]), entry.get("task"), entry.get("geneval")) for entry in entries]
-    except FileNotFoundError as error:
-        raise ValueError(f"prompts.prompt_set: there is no prompt set {sha256}: upload it, or name another") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"prompts.prompt_set: {path} is no list of prompts: {error}; upload it anew") from error
-    if not found:
-        raise ValueError(f"prompts.prompt_set: {path} holds no prompt; upload it anew")
-    captions = [task_of(text) for text, _, _ in found]
-    return tuple(
-        EvaluationPrompt(text, task or (geneval or {}).get("tag") or own, own is not None, geneval)
-        for (text, task, geneval), own in zip(found, captions, strict=True)
-    )
+def _of_set(prompt: Prompt) -> EvaluationPrompt:
+    own = task_of(prompt.text)
+    task = prompt.task or (prompt.geneval or {}).get("tag") or own
+    return EvaluationPrompt(prompt.text, task, own is not None, prompt.geneval)
 
 
 def _of_text(text: str) -> EvaluationPrompt:

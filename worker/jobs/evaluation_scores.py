@@ -9,11 +9,13 @@ from backend.schemas.event import ScoreMeasured
 from backend.schemas.picture_runs import POLICY, EvaluateConfig
 from worker.benchmarks.figures import Figures, mean_differences, means, share_differences, shares, wins
 from worker.benchmarks.table import Table
-from worker.jobs.evaluation_judge import CORRECT, STRICT
+from worker.jobs.evaluation_features import Features
+from worker.jobs.evaluation_judge import CORRECT, GENEVAL, STRICT
 from worker.jobs.evaluation_prompts import EvaluationPrompt
 
 # What is a share of ones: by name, how its mean over tasks is called and what follows a task's name.
 _SHARES = {CORRECT: ("overall", ""), STRICT: ("strict", "_strict")}
+_SHARES_OF_GENEVAL = {GENEVAL: ("overall", "")}
 
 
 class EvaluationScores:
@@ -26,29 +28,34 @@ class EvaluationScores:
         prompts: Sequence[EvaluationPrompt],
         step: int,
         batch_size: int,
+        notes: Mapping[str, str],
     ) -> None:
         self._config = config
-        self._folder = folder
         self._tasks = [prompt.task for prompt in prompts]
+        self._shares = _SHARES if config.geneval is None else _SHARES_OF_GENEVAL
         self._benchmark = "mini-geneval" if all(prompt.is_caption for prompt in prompts) else "prompts"
+        if config.geneval is not None:
+            self._benchmark = GENEVAL
         self._step = step
-        self._batch_size = batch_size
+        self._features = Features(config, folder, len(prompts), batch_size)
+        self._notes = dict(notes)
 
     def of_all(self, tables: Mapping[str, Table], ranks_by: str) -> Iterator[ScoreMeasured]:
         """Every policy's figures, then the differences: `difference` of the policy, `difference:<label>` of others."""
         for name, table in tables.items():
-            yield self._measured(name, self._own(table))
+            measured = self._features.measure(name, table)
+            yield self._measured(name, self._own(table) | measured.figures, self._notes | measured.notes)
         first, *others = tables
         for name in others:
             figures = self._difference(tables[first], tables[name])
             figures |= wins(tables[first][ranks_by], tables[name][ranks_by])
-            yield self._measured(difference_name(name), figures)
+            yield self._measured(difference_name(name), figures, self._notes)
 
     def _own(self, table: Table) -> Figures:
         found = Figures()
         for name in table.names:
-            if name in _SHARES:
-                found |= shares(self._tasks, table[name], *_SHARES[name])
+            if name in self._shares:
+                found |= shares(self._tasks, table[name], *self._shares[name])
             else:
                 found |= means(name, table[name])
         return found
@@ -56,13 +63,13 @@ class EvaluationScores:
     def _difference(self, base: Table, tuned: Table) -> Figures:
         found = Figures()
         for name in base.names:
-            if name in _SHARES:
-                found |= share_differences(self._tasks, base[name], tuned[name], *_SHARES[name])
+            if name in self._shares:
+                found |= share_differences(self._tasks, base[name], tuned[name], *self._shares[name])
             else:
                 found |= mean_differences(name, base[name], tuned[name])
         return found
 
-    def _measured(self, name: str, figures: Figures, notes: Mapping[str, str] | None = None) -> ScoreMeasured:
+    def _measured(self, name: str, figures: Figures, notes: Mapping[str, str]) -> ScoreMeasured:
         return ScoreMeasured(
             step=self._step,
             benchmark=self._benchmark,
@@ -71,7 +78,7 @@ class EvaluationScores:
             intervals=figures.intervals,
             num_prompts=len(self._tasks),
             samples_per_prompt=self._config.samples_per_prompt,
-            notes=dict(notes or {}),
+            notes=dict(notes),
         )
 
 

@@ -80,6 +80,13 @@ def verdict_record(verdict: Verdict) -> VerdictRecord:
     )
 
 
+def _verdict_of(detail: object) -> VerdictRecord | None:
+    """The verdict as the dictionary writes it, whether the small world's verifier gave it or a benchmark."""
+    if isinstance(detail, VerdictRecord):
+        return detail
+    return verdict_record(detail) if isinstance(detail, Verdict) else None
+
+
 def number(value: float | Tensor) -> float | None:
     """The number, or None where it is NaN or infinite."""
     plain = float(value)
@@ -102,7 +109,7 @@ def _samples(
                 advantage=None if advantage is None else number(advantage),
                 image_path=written.image_paths[index],
                 image_sha256=written.image_hashes[index],
-                verdict=verdict_record(detail) if isinstance(detail, Verdict) else None,
+                verdict=_verdict_of(detail),
             )
         )
     return tuple(records)

@@ -1,0 +1,121 @@
+"""What an evaluation measures of its stored pictures at the end: diversity by prompt, FID and KID. Reads files alone.
+
+The pictures are read back from the run's folder, so a resumed evaluation measures what an undisturbed one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from backend.artifacts import RunFolder
+from backend.schemas.benchmark import DiversityConfig, ReferenceConfig
+from backend.schemas.picture_runs import EvaluateConfig
+from worker.benchmarks.distances import frechet_distance, kernel_distance
+from worker.benchmarks.diversity import diversity
+from worker.benchmarks.features import (
+    Extractor,
+    clip_extractor,
+    inception_extractor,
+    pictures_of,
+    read_picture,
+)
+from worker.benchmarks.figures import Figures
+from worker.benchmarks.table import Table
+from worker.jobs.pictures import Place
+from worker.jobs.policies import device_of
+
+_NORMAL_95 = 1.96
+DIVERSITY, PIXELS, DUPLICATES = "diversity", "pixel_diversity", "near_duplicates"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of all pictures together, and what each was measured with."""
+
+    figures: Figures = field(default_factory=Figures)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Features:
+    """Knows where an evaluation's pictures lie, and the reference's features once they are made.
+
+    Raises:
+        ValueError: weights or the reference folder are absent: told before the first picture is made.
+    """
+
+    def __init__(self, config: EvaluateConfig, folder: RunFolder, num_prompts: int, batch_size: int) -> None:
+        self._config = config
+        self._folder = folder
+        self._num_prompts = num_prompts
+        self._batch_size = batch_size
+        self._diverse = None if config.diversity is None else clip_extractor(config.diversity.clip)
+        self._distant = None if config.reference is None else _extractor(config.reference)
+        self._reference_paths = [] if config.reference is None else pictures_of(_path(config.reference.folder))
+
+    def measure(self, policy: str, table: Table) -> Measured:
+        """Enters each prompt's diversity into the policy's table, and gives the figures of all its pictures."""
+        notes: dict[str, str] = {}
+        figures = Figures()
+        if self._config.diversity is not None and self._diverse is not None:
+            self._enter_diversity(policy, table, self._config.diversity, self._diverse)
+            notes[DIVERSITY] = f"mean of 1 - cosine between pictures of a prompt, features of {self._diverse.name}"
+            notes[DUPLICATES] = f"pairs with a cosine distance below {self._config.diversity.near_duplicate_distance:g}"
+        if self._config.reference is not None and self._distant is not None:
+            figures = self._distances(policy, self._config.reference, self._distant)
+            notes["fid"] = notes["kid"] = (
+                f"features: {self._distant.name}; {self._num_pictures} pictures against {len(self._reference_paths)}"
+            )
+        return Measured(figures, notes)
+
+    @property
+    def _num_pictures(self) -> int:
+        return self._num_prompts * self._config.samples_per_prompt
+
+    def _enter_diversity(self, policy: str, table: Table, config: DiversityConfig, extractor: Extractor) -> None:
+        device = device_of(self._config.policy)
+        for row in range(self._num_prompts):
+            paths = self._paths(policy, row)
+            pictures = torch.stack([read_picture(path) for path in paths])
+            found = diversity(extractor.extract(pictures.to(device)).cpu(), pictures, config.near_duplicate_distance)
+            table.enter_row(DIVERSITY, row, found.cosine_distance)
+            table.enter_row(PIXELS, row, found.pixel_distance)
+            table.enter_row(DUPLICATES, row, found.near_duplicates)
+
+    def _distances(self, policy: str, config: ReferenceConfig, extractor: Extractor) -> Figures:
+        paths = [path for row in range(self._num_prompts) for path in self._paths(policy, row)]
+        made = extractor.of_files(paths, device_of(self._config.policy))
+        generator = torch.Generator().manual_seed(self._config.seed)
+        kid = kernel_distance(made, self._reference, config.kid_subset_size, config.num_kid_subsets, generator)
+        values = {
+            "fid": frechet_distance(made, self._reference),
+            "kid": kid.mean,
+            "kid_standard_error": kid.standard_error,
+        }
+        margin = _NORMAL_95 * kid.standard_error
+        return Figures(dict(values), {"kid": (kid.mean - margin, kid.mean + margin)})
+
+    @cached_property
+    def _reference(self) -> Tensor:
+        assert self._distant is not None, "there is a reference"
+        return self._distant.of_files(self._reference_paths, device_of(self._config.policy))
+
+    def _paths(self, policy: str, row: int) -> list[Path]:
+        place = Place(row // self._batch_size + 1, f"evaluate-{policy}", row)
+        return [
+            self._folder.path(place.path("samples", f"-{index:02d}.png"))
+            for index in range(self._config.samples_per_prompt)
+        ]
+
+
+def _extractor(config: ReferenceConfig) -> Extractor:
+    return inception_extractor(_path(config.inception)) if config.inception else clip_extractor(config.clip)
+
+
+def _path(name: str) -> Path:
+    return Path(name).expanduser()
