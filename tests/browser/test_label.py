@@ -206,7 +206,10 @@ def test_votes_are_exported_and_frozen_from_their_results(
         assert answer.body().startswith(begins), name
     page.get_by_role("button", name="Freeze as pair set").click()
     expect(page.get_by_role("dialog")).to_contain_text(f"{len(votes(client, task))} votes")
-    assert client.list_pair_sets().data[0].source["label_task_id"] == str(task.id)
+    made = client.list_pair_sets().data[0]
+    assert made.source["label_task_id"] == str(task.id)
+    page.get_by_role("link", name="Train a reward model on it").click()
+    expect(page.locator("#launch-side pre")).to_contain_text(f"source: {made.sha256}")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
