@@ -60,7 +60,7 @@ Couple = tuple[Picture, Picture]
 
 
 def pairs_for(session: Session, wanted: LabelTaskCreate) -> list[dict[str, Any]]:
-    """The columns of a task's pairs, gold ones among the others, in an order of chance that the task's name seeds.
+    """The columns of a task's pairs, gold ones among the others, in an order of chance that the source's run seeds.
 
     Raises:
         NotFoundError: when a run or a sample is not there.

@@ -8,12 +8,14 @@ counted like any other, so a pair may then have one vote more than was asked for
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from backend.errors import UnavailableError
@@ -39,27 +41,42 @@ AND pair.id NOT IN (SELECT pair_id FROM vote WHERE rater_id = :rater_id AND undo
 """
 
 # Another permutation of the places for each rater: times a number of its own, modulo a prime.
-_PLACE = "((pair.index + 1)::bigint * :shuffle % 2147483647)"
+_PRIME = 2**31 - 1
+_PLACE = f"((pair.index + 1)::bigint * :shuffle % {_PRIME})"
 
 # With a uniform prior, w of n votes for the first picture leave its preference a Beta(1 + w, 1 + n - w); the pair of
 # the largest variance comes first: that of few or of contradicting votes. Without a vote it is 1/12. A quarter of the
 # gold pairs stand among those without a vote, and the others anywhere, so that they come at any time.
 _VARIANCE = f"""CASE
     WHEN pair.is_gold AND {_PLACE} % 4 = 0 THEN 1 / 12.0
-    WHEN pair.is_gold THEN {_PLACE} / 2147483647.0 / 12
+    WHEN pair.is_gold THEN {_PLACE} / {_PRIME}.0 / 12
     ELSE (1 + sum_first) * (1 + num_votes - sum_first) / ((2 + num_votes) ^ 2 * (3 + num_votes))
 END"""
 
 _ORDER = {PairStrategy.SHUFFLED: _PLACE, PairStrategy.MOST_INFORMATIVE: f"{_VARIANCE} DESC, {_PLACE}"}
 
 # What another rater is being given at this very moment is passed over, not waited for.
+_FIRST = "LIMIT :count FOR NO KEY UPDATE OF pair SKIP LOCKED"
 _LOCK = {
     strategy: text(
-        f"SELECT pair.id, pair.prompt {_OPEN_PAIRS} ORDER BY coalesce(held.is_mine, false) DESC, {order} "
-        "LIMIT :count FOR NO KEY UPDATE OF pair SKIP LOCKED"
+        f"SELECT pair.id, pair.prompt {_OPEN_PAIRS} ORDER BY coalesce(held.is_mine, false) DESC, {order} {_FIRST}"
     )
     for strategy, order in _ORDER.items()
 }
+
+# In the shuffled order the next open pairs mostly stand right behind as many places as the rater has votes: looking
+# there first spares the look at all pairs of a large task.
+_NUM_NEAR = 200
+_WHERE_AM_I = text("""
+SELECT
+    (SELECT count(*) FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL),
+    (SELECT max(index) + 1 FROM label_pair WHERE label_task_id = :task_id),
+    ARRAY(SELECT pair_id FROM pair_hold WHERE rater_id = :rater_id)
+""")
+_LOCK_NEAR = text(
+    f"SELECT pair.id, pair.prompt {_OPEN_PAIRS} AND (pair.index = ANY(:near) OR pair.id = ANY(:mine)) "
+    f"ORDER BY coalesce(held.is_mine, false) DESC, {_PLACE} {_FIRST}"
+)
 
 _HELD_FOR = "now() + interval '10 minutes'"
 _HOLD = """
@@ -126,12 +143,33 @@ def progress_of(session: Session, task: LabelTaskRow, rater: RaterRow) -> tuple[
 def _take(session: Session, task: LabelTaskRow, rater: RaterRow, count: int) -> Sequence[ShownPair]:
     """Locks open pairs, then holds those that are still open: a hold that was committed meanwhile is seen by then."""
     asked = _asked(task, rater)
-    wanted = {"shuffle": rater.shuffle, "count": count}
-    locked = [ShownPair(*row) for row in session.execute(_LOCK[PairStrategy(task.strategy)], asked | wanted)]
+    wanted = asked | {"shuffle": rater.shuffle, "count": count}
+    locked: list[ShownPair] = []
+    if task.strategy == PairStrategy.SHUFFLED:
+        locked = _shown(session, _LOCK_NEAR, wanted | _near(session, task, rater))
+    if len(locked) < count:
+        locked = _shown(session, _LOCK[PairStrategy(task.strategy)], wanted)
     if not locked:
         return []
     are_held = set(session.scalars(_HOLD_OPEN, asked | {"pair_ids": [pair.id for pair in locked]}))
     return [pair for pair in locked if pair.id in are_held]
+
+
+def _shown(session: Session, query: TextClause, values: dict[str, Any]) -> list[ShownPair]:
+    return [ShownPair(*row) for row in session.execute(query, values)]
+
+
+def _near(session: Session, task: LabelTaskRow, rater: RaterRow) -> dict[str, Any]:
+    """The places behind the rater's votes, in its order, and the pairs that it holds wherever they stand."""
+    num_done, num_pairs, mine = session.execute(_WHERE_AM_I, {"rater_id": rater.id, "task_id": task.id}).one()
+    order = _order_of(rater.shuffle, num_pairs or 0)
+    return {"near": order[num_done : num_done + _NUM_NEAR].tolist(), "mine": mine}
+
+
+@lru_cache(maxsize=128)
+def _order_of(shuffle: int, num_pairs: int) -> array[int]:
+    """A task's places in a rater's order, as the database sorts them."""
+    return array("i", sorted(range(num_pairs), key=lambda index: (index + 1) * shuffle % _PRIME))
 
 
 def _num_open(session: Session, task: LabelTaskRow, rater: RaterRow) -> int:
