@@ -22,6 +22,7 @@ HOT_PAGES = (
     ("sample", "Sample", "sample"),
     ("compare", "Compare", "compare"),
     ("rewards", "Rewards", "rewards"),
+    ("reward-test", "Reward sandbox", "reward_test"),
     ("label", "Label", "label"),
     ("label-results", "Label results", "label_results"),
     ("models", "Models", "models"),

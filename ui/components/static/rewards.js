@@ -47,7 +47,7 @@ function heading() {
       h("h1", {}, "Rewards"),
       h("p", { class: "u-muted" }, "What a run can be trained on: programs, published models, and models that learned from people's votes."),
     ),
-    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn u-main", href: TRAIN }, "Train a reward model")),
+    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn", href: "/reward-test" }, "Test a picture"), h("a", { class: "u-btn u-main", href: TRAIN }, "Train a reward model")),
   );
 }
 
