@@ -31,6 +31,7 @@ from backend.preferences import result_endpoints as label_results
 from backend.preferences.tokens import RaterLayer
 from backend.preflight import endpoints as preflight
 from backend.problems import MEDIA_TYPE, install_handlers
+from backend.prompt_sets import endpoints as prompt_sets
 from backend.registry import alias_endpoints as aliases
 from backend.registry import endpoints as registry
 from backend.reward_models import endpoints as reward_models
@@ -65,6 +66,7 @@ ROUTERS = (
     reward_tests.router,
     label_results.router,
     pair_sets.router,
+    prompt_sets.router,
     registry.router,
     aliases.router,
     catalogue.router,

@@ -22,7 +22,7 @@ API = "/api/"
 MAX_BODY_BYTES = 2**20
 # Files of pictures are longer than any request of words; they go to the disk as they come.
 MAX_UPLOAD_BYTES = 2**32
-UPLOADS = frozenset({"/api/v1/pair-sets/upload"})
+UPLOADS = frozenset({"/api/v1/pair-sets/upload", "/api/v1/prompt-sets/upload"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -19,6 +19,7 @@ from backend.cli.output import show_error
 from backend.cli.pair_commands import pairs_app
 from backend.cli.picture_commands import evaluate, sample
 from backend.cli.preflight_command import preflight
+from backend.cli.prompt_commands import prompts_app
 from backend.cli.registry_commands import alias_app, model_app
 from backend.cli.reward_model_commands import reward_model_app
 from backend.cli.run_commands import run_app
@@ -41,6 +42,7 @@ for command in (up, migrate, sample, evaluate, preflight, models, recipes, expor
 app.add_typer(run_app, name="run")
 app.add_typer(label_app, name="label")
 app.add_typer(pairs_app, name="pairs")
+app.add_typer(prompts_app, name="prompts")
 app.add_typer(reward_model_app, name="reward-model")
 app.add_typer(model_app, name="model")
 app.add_typer(alias_app, name="alias")

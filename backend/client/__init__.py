@@ -9,6 +9,7 @@ from backend.client.evaluations import EvaluationRoutes
 from backend.client.events import EventRoutes
 from backend.client.pair_sets import PairSetRoutes
 from backend.client.preferences import PreferenceRoutes
+from backend.client.prompt_sets import PromptSetRoutes
 from backend.client.registry import RegistryRoutes
 from backend.client.reward_models import RewardModelRoutes
 from backend.client.reward_tests import RewardTestRoutes
@@ -21,6 +22,7 @@ __all__ = ["RunID", "StudioClient"]
 class StudioClient(
     RunRoutes,
     PairSetRoutes,
+    PromptSetRoutes,
     EventRoutes,
     SampleRoutes,
     EvaluationRoutes,

@@ -12,6 +12,7 @@ from backend.models.label_task import LabelTaskRow
 from backend.models.metric import MetricRow
 from backend.models.pair_flag import PairFlagRow
 from backend.models.pair_hold import PairHoldRow
+from backend.models.prompt_set import PromptSetRow, PromptSetVersionRow
 from backend.models.rater import RaterRow
 from backend.models.run import RunRow
 from backend.models.sample import SampleRow
@@ -32,6 +33,8 @@ __all__ = [
     "MetricRow",
     "PairFlagRow",
     "PairHoldRow",
+    "PromptSetRow",
+    "PromptSetVersionRow",
     "RaterRow",
     "RunRow",
     "SampleRow",
