@@ -9,6 +9,7 @@ from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.every_run import PolicyConfig
 from backend.schemas.objective_effects import of_objective
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
+from backend.schemas.reward import RewardNormalisation
 from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
 
@@ -26,6 +27,8 @@ def settings_without_effect(config: RunConfig) -> Iterator[str]:
         for name in ("texts", "prompt_set"):
             if getattr(config.prompts, name):
                 yield f"num_prompts has no effect beside prompts.{name}: all of the own prompts are used."
+    if isinstance(config, EvaluateConfig):
+        yield from _of_evaluation(config)
     if isinstance(config, PretrainConfig) and config.clip is None:
         yield from _of_pretraining(config.policy)
     if isinstance(config, RewardModelConfig):
@@ -42,6 +45,19 @@ def samplings_of(config: RunConfig) -> dict[str, SamplingConfig]:
     if isinstance(config, TrainConfig | PretrainConfig):
         found["evaluation_sampling"] = config.evaluation_sampling
     return found
+
+
+def _of_evaluation(config: EvaluateConfig) -> Iterator[str]:
+    if config.prompts.texts and config.prompts.tasks:
+        yield "prompts.tasks has no effect beside prompts.texts: the own prompts are used as they are."
+    for reward in config.rewards:
+        if reward.weight != 1 or reward.normalisation is not RewardNormalisation.NONE:
+            yield f"weight and normalisation of {reward.name} have no effect: every score stands for itself here."
+    if config.geneval is not None and not config.prompts.prompt_set:
+        yield (
+            "geneval would end the run: only a prompt set made of GenEval's metadata can be judged by it; name one in "
+            "prompts.prompt_set."
+        )
 
 
 def _of_optimizer(optimizer: OptimizerConfig, num_steps: int) -> Iterator[str]:

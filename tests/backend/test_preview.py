@@ -14,6 +14,7 @@ from backend.runs.preview import NUM_SHIPPED_TOKENS, warnings_of
 from backend.schemas.alarms import AlarmConfig
 from backend.schemas.config import run_config_adapter
 from backend.schemas.event import StepFinished
+from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.prompts import NUM_HELDOUT_CAPTIONS, TASK_NAMES
 from worker.shapes.captions import TASKS, all_captions
 
@@ -148,3 +149,16 @@ def test_a_number_of_an_event_may_still_be_none_at_all() -> None:
         step=1, num_steps=2, metrics={"loss": float("nan"), "norm": float("inf"), "kl": None}, seconds=1
     )
     assert json.loads(body.model_dump_json())["metrics"] == {"loss": None, "norm": None, "kl": None}
+
+
+def test_settings_of_an_evaluation_that_can_do_nothing_are_said() -> None:
+    config = EvaluateConfig.model_validate(
+        {
+            "prompts": {"texts": ["a cat"], "tasks": ["counting"]},
+            "rewards": [{"name": "jpeg_size", "weight": 2}],
+            "geneval": {},
+        }
+    )
+    told = list(warnings_of(config))
+    assert [sentence.partition(" ")[0] for sentence in told] == ["prompts.tasks", "weight", "geneval"]
+    assert list(warnings_of(EvaluateConfig())) == []
