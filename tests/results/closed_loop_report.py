@@ -51,7 +51,9 @@ def _model(model: dict[str, Any]) -> str:
         f"the untuned CLIP {_share(model['untuned'])}",
         f"calibration error {model['calibration']['expected_error']:.3f}",
     ]
-    return "; ".join(parts)
+    # That the votes are simulated, the section has said already.
+    weak = [note for note in model["notes"] if "simulated" not in note]
+    return ". ".join(["; ".join(parts), *(note.rstrip(".") for note in weak)])
 
 
 def _votes(votes: dict[str, Any]) -> str:
