@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.client.connection import Connection, RunID
 from backend.schemas.base import Page
 from backend.schemas.evaluation import Comparison, PairOrder, SamplePair
+from backend.schemas.overlap import Overlap
 
 
 class EvaluationRoutes(Connection):
@@ -13,6 +14,10 @@ class EvaluationRoutes(Connection):
     def get_comparison(self, run_id: RunID) -> Comparison:
         """What an evaluate run with a base has measured."""
         return self._get(Comparison, f"/evaluations/{run_id}")
+
+    def get_overlap(self, run_id: RunID) -> Overlap:
+        """Which prompts of an evaluation its policies were trained on."""
+        return self._get(Overlap, f"/evaluations/{run_id}/overlap")
 
     def list_pairs(
         self,

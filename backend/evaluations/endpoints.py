@@ -8,11 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from backend.dependencies import After, Limit, SessionDep, decode_cursor, encode_cursor
-from backend.evaluations import repository, service
+from backend.dependencies import After, Limit, RunsDirDep, SessionDep, decode_cursor, encode_cursor
+from backend.evaluations import overlap, repository, service
 from backend.evaluations.repository import PairPlace
 from backend.schemas.base import Page
 from backend.schemas.evaluation import Comparison, PairOrder, SamplePair
+from backend.schemas.overlap import Overlap
 
 router = APIRouter(tags=["evaluations"])
 
@@ -21,6 +22,12 @@ router = APIRouter(tags=["evaluations"])
 def get_comparison(session: SessionDep, run_id: UUID) -> Comparison:
     """What an evaluate run with a base has measured. 409 where the run compares nothing."""
     return service.compare(session, run_id)
+
+
+@router.get("/evaluations/{run_id}/overlap")
+def get_overlap(session: SessionDep, runs_dir: RunsDirDep, run_id: UUID) -> Overlap:
+    """Which of its prompts the policies were trained on, through every run that they come from."""
+    return overlap.overlap_of(session, runs_dir, run_id)
 
 
 @router.get("/evaluations/{run_id}/pairs")

@@ -89,6 +89,13 @@ def count_pairs(session: Session, *, run_id: UUID) -> PairCounts:
     )
 
 
+def list_prompts(session: Session, *, run_id: UUID) -> tuple[str, ...]:
+    """The prompts that an evaluation has shown so far, in their order."""
+    query = select(GroupRow.prompt, GroupRow.index).where(GroupRow.run_id == run_id, GroupRow.purpose == _PURPOSE)
+    rows = session.execute(query.distinct().order_by(GroupRow.index, GroupRow.prompt))
+    return tuple(prompt for prompt, _ in rows)
+
+
 def list_scores(session: Session, *, run_id: UUID) -> Sequence[EventRow]:
     """The events that tell a score, in order."""
     query = select(EventRow).where(EventRow.run_id == run_id, EventRow.body["type"].astext == "score")
