@@ -128,6 +128,15 @@ def test_an_optional_part_is_absent_until_it_is_set() -> None:
     assert values_of(EvaluateConfig(base=base))["base.source"] == "run:1"
 
 
+def test_further_policies_are_slots_that_are_used_once_they_have_a_label() -> None:
+    values = values_of(EvaluateConfig())
+    assert (values["policies.0.label"], values["policies.5.source"]) == ("", "shipped")
+    values.update({"policies.1.label": "step-20", "policies.1.source": "run:1@20"})
+    config = EvaluateConfig.model_validate(data_from(EvaluateConfig, values))
+    assert [(each.label, each.source) for each in config.policies] == [("step-20", "run:1@20")]
+    assert values_of(config)["policies.0.source"] == "run:1@20"
+
+
 def test_several_of_an_enum_are_ticked_and_stand_in_its_order() -> None:
     tasks = next(field for field in fields_of(TrainConfig) if field.path == "prompts.tasks")
     assert (tasks.kind, tasks.default, len(tasks.choices)) == (FieldKind.SEVERAL, [], 6)

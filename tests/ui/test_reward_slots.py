@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from backend.schemas.config import TrainConfig
+from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.reward import RewardConfig, RewardName, RewardNormalisation, idle_settings
 from ui.forms import FormValue, fields_of, values_of
 from ui.reward_slots import idle_inputs
@@ -64,3 +65,11 @@ def test_idle_settings_are_exactly_those_that_the_model_refuses(
         except ValidationError:
             refused.add(setting)
     assert idle_settings(name, normalisation) == refused
+
+
+def test_further_policies_show_one_unused_slots_label_and_nothing_more() -> None:
+    values = values_of(EvaluateConfig.model_validate({"policies": [{"label": "a", "source": "run:1"}]}))
+    hidden = set(idle_inputs(EvaluateConfig, values))
+    paths = [field.path for field in fields_of(EvaluateConfig) if field.path.startswith("policies.")]
+    shown_paths = [path.removeprefix("policies.") for path in paths if path not in hidden]
+    assert shown_paths == ["0.label", "0.source", "1.label"]

@@ -1,16 +1,12 @@
-"""Turns verdicts into mini-GenEval scores and says how sure they are. Knows neither pictures nor policies."""
+"""Says how sure shares and paired differences are. Knows neither pictures nor policies."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from worker.shapes.grammar import TASKS, TaskName
-from worker.shapes.verifier import Verdict
 
 NORMAL_95 = 1.959964
 
@@ -21,38 +17,6 @@ class Interval:
 
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class TaskScore:
-    """One task's share of correct pictures with its Wilson interval, and the share that also holds nothing extra."""
-
-    accuracy: float
-    interval: Interval
-    strict_accuracy: float
-    num_images: int
-
-
-@dataclass(frozen=True)
-class MiniGenEval:
-    """The mean of the six tasks' accuracies, as in GenEval, and of their strict accuracies, and each task's own."""
-
-    overall: float
-    strict_overall: float
-    by_task: dict[TaskName, TaskScore]
-
-
-def mini_geneval(verdicts: Mapping[TaskName, Sequence[Verdict]]) -> MiniGenEval:
-    """Score the verdicts of all six tasks; every task weighs the same, however many pictures it has."""
-    missing = [task for task in TASKS if not verdicts.get(task)]
-    if missing:
-        raise ValueError(f"no verdicts for {', '.join(missing)}: the overall score is the mean of all six tasks")
-    by_task = {task: _task_score(verdicts[task]) for task in TASKS}
-    return MiniGenEval(
-        overall=float(np.mean([score.accuracy for score in by_task.values()])),
-        strict_overall=float(np.mean([score.strict_accuracy for score in by_task.values()])),
-        by_task=by_task,
-    )
 
 
 def wilson_interval(num_successes: int, num_trials: int) -> Interval:
@@ -85,14 +49,3 @@ def paired_difference(
     drawn = rng.integers(len(by_prompt), size=(num_resamples, len(by_prompt)))
     low, high = np.quantile(by_prompt[drawn].mean(axis=1), [0.025, 0.975])
     return float(by_prompt.mean()), float(low), float(high)
-
-
-def _task_score(verdicts: Sequence[Verdict]) -> TaskScore:
-    """The shares of one task's verdicts."""
-    num_correct = sum(verdict.is_correct for verdict in verdicts)
-    return TaskScore(
-        accuracy=num_correct / len(verdicts),
-        interval=wilson_interval(num_correct, len(verdicts)),
-        strict_accuracy=sum(verdict.is_strict for verdict in verdicts) / len(verdicts),
-        num_images=len(verdicts),
-    )

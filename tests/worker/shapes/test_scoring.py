@@ -3,30 +3,7 @@
 import numpy as np
 import pytest
 
-from worker.shapes.grammar import TASKS
-from worker.shapes.scoring import mini_geneval, paired_difference, wilson_interval
-from worker.shapes.verifier import Verdict
-
-
-def verdict(is_correct: bool, is_strict: bool = False) -> Verdict:
-    return Verdict(is_correct, float(is_correct), is_strict, (), ())
-
-
-def test_the_overall_is_the_mean_of_six_tasks_however_many_pictures_each_has() -> None:
-    verdicts = {task: [verdict(False)] * 4 for task in TASKS}
-    verdicts["counting"] = [verdict(True, True), *[verdict(True)] * 2, verdict(False)]
-    verdicts["colors"] = [verdict(True, True)]
-    scores = mini_geneval(verdicts)
-    assert scores.overall == pytest.approx((0.75 + 1.0) / 6)
-    assert scores.strict_overall == pytest.approx((0.25 + 1.0) / 6)
-    assert scores.by_task["counting"].accuracy == 0.75
-    assert scores.by_task["counting"].num_images == 4
-    assert scores.by_task["counting"].interval == wilson_interval(3, 4)
-
-
-def test_a_missing_task_is_refused_since_the_overall_would_mean_something_else() -> None:
-    with pytest.raises(ValueError, match="no verdicts for two_object, color_attr"):
-        mini_geneval({task: [verdict(True)] for task in TASKS if task not in ("two_object", "color_attr")})
+from worker.shapes.scoring import paired_difference, wilson_interval
 
 
 def test_wilson_intervals_equal_published_values() -> None:
