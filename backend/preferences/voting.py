@@ -43,8 +43,14 @@ def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUI
 
     Raises:
         ConflictError: when the UUID came with another vote, or the rater has a vote on this pair that stands.
-        MalformedError: when the task has no such pair.
+        MalformedError: when the task has no such pair, or no such version of its guideline.
     """
+    newest = len(task.guidelines)
+    if wanted.guideline_version is not None and wanted.guideline_version > newest:
+        message = f"is {wanted.guideline_version}, and the newest is {newest}: take it from GET /api/v1/rating"
+        raise MalformedError(
+            f"guideline_version {message}", (FieldProblem(pointer="/guideline_version", message=message),)
+        )
     swapped = is_swapped(rater.id, wanted.pair_id)
     outcome = (_SWAPPED if swapped else _NOT_SWAPPED).get(wanted.choice) or VoteOutcome(wanted.choice.value)
     values = {
@@ -56,7 +62,7 @@ def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUI
         "outcome": outcome.value,
         "is_swapped": swapped,
         "latency_ms": wanted.latency_ms,
-        "guideline_version": len(task.guidelines),
+        "guideline_version": wanted.guideline_version or newest,
         "num_votes": int(outcome in _SHARES),
         "share": _SHARES.get(outcome, 0.0),
     }
@@ -114,9 +120,10 @@ def _not_stored(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: 
 
 def _repeated(earlier: VoteRow, rater: RaterRow, wanted: VotePut) -> RaterVote:
     """The answer that the vote had, where it is the same vote; a repeat of one that was undone stays undone."""
-    sent = (rater.id, wanted.pair_id, wanted.choice.value, wanted.latency_ms)
-    if sent != (earlier.rater_id, earlier.pair_id, earlier.choice, earlier.latency_ms):
-        raise ConflictError(f"vote {earlier.id} came with another pair, choice or rater before: use a new UUID")
+    version = wanted.guideline_version or earlier.guideline_version
+    sent = (rater.id, wanted.pair_id, wanted.choice.value, wanted.latency_ms, version)
+    if sent != (earlier.rater_id, earlier.pair_id, earlier.choice, earlier.latency_ms, earlier.guideline_version):
+        raise ConflictError(f"vote {earlier.id} came with another body or from another rater: use a new UUID")
     return _as_rater_sees_it(earlier)
 
 

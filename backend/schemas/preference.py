@@ -211,6 +211,9 @@ class VotePut(WireModel):
     pair_id: UUID
     choice: Choice
     latency_ms: int = Field(ge=0, le=MAX_LATENCY_MS, description="From showing the pair to the choice")
+    guideline_version: int | None = Field(
+        None, ge=1, description="The one that the rater had read: it may be older than the task's; empty = the newest"
+    )
 
 
 class RaterVote(WireModel):

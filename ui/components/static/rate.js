@@ -148,7 +148,9 @@ class Rating {
     this.shown = null;
     this.keep(pair);
     this.step(1);
-    this.outbox.add({ kind: "vote", id, pair_id: pair.pair_id, body: { pair_id: pair.pair_id, choice, latency_ms: latency } });
+    // The version that this rater has read, which may be older than what the owner has written meanwhile.
+    const body = { pair_id: pair.pair_id, choice, latency_ms: latency, guideline_version: this.task?.guideline_version };
+    this.outbox.add({ kind: "vote", id, pair_id: pair.pair_id, body });
     this.view.said(choice);
     this.next();
   }
