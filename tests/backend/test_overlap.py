@@ -75,7 +75,8 @@ def test_own_prompts_match_by_words_and_by_content() -> None:
 def test_the_lineage_is_followed_to_its_beginning(api: TestClient) -> None:
     first = start(api, kind="train", name="first", prompts={"texts": ["my cat", "a photo of a red circle"]})
     second = start(api, kind="train", name="second", policy={"source": f"run:{first}@10"}, prompts={"texts": ["a dog"]})
-    reworded = next(each.text for each in all_captions("train")[::-1] if each.text.endswith(" a red circle"))
+    colours = [each.text for each in all_captions("train") if each.task == "colors"]
+    reworded = [text for text in colours if text.endswith(" a red circle")][-1]
     found = overlap(
         api,
         base={"source": "shipped"},
