@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from backend.artifacts import RunFolder
@@ -14,7 +14,6 @@ from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
 from worker.benchmarks.table import Table
 from worker.jobs.evaluation_judge import CORRECT, STRICT, EvaluationJudge
-from worker.jobs.evaluation_overlap import num_trained_on
 from worker.jobs.evaluation_prompts import evaluation_prompts
 from worker.jobs.evaluation_scores import EvaluationScores
 from worker.jobs.heldout import heldout_seeds
@@ -41,7 +40,7 @@ def evaluate_job(config: EvaluateConfig, folder: RunFolder) -> Job:
     prepare_torch(config.policy)
     evaluation = Evaluation(config, folder)
     flags = yield job_started(evaluation.done, evaluation.num_steps, evaluation.candidates[0].policy.device)
-    for remark in evaluation.remarks() if evaluation.done == 0 else ():
+    if evaluation.done == 0 and (remark := evaluation.without_verdict()):
         flags = yield Log(level="warning", message=remark)
     for step in range(evaluation.done + 1, evaluation.num_steps + 1):
         if outcome := outcome_of(flags):
@@ -74,19 +73,8 @@ class Evaluation:
         for each in self.candidates:
             each.table.load_state((noted or {}).get(each.name, {}))
 
-    def remarks(self) -> Iterator[str]:
-        """What a person should know before the figures: prompts without a verdict, and prompts that were trained on."""
-        if remark := self._without_verdict():
-            yield remark
-        for name, source in self._config.candidates.items():
-            num_trained = num_trained_on(source.source, self._prompts, self._folder)
-            if num_trained:
-                yield (
-                    f"{name} was trained on {num_trained} of these {len(self._prompts)} prompts, so its figures are no "
-                    "held-out ones: evaluate it on prompts that its training never saw"
-                )
-
-    def _without_verdict(self) -> str:
+    def without_verdict(self) -> str:
+        """What to say of prompts that the verifier does not know; empty where it knows all, or others score them."""
         foreign = [prompt.text for prompt in self._prompts if not prompt.is_caption]
         if not foreign or self._judge.ranks_by != CORRECT:
             return ""
