@@ -148,11 +148,14 @@ def _origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, 
     if chosen is None:
         return Origin("the defaults", TrainConfig())
     note = f"Cost: {chosen.cost}. Expected: {chosen.expected}"
-    return Origin(chosen.title, _with_votes(chosen.config, query), chosen.name, None, note)
+    return Origin(chosen.title, _with_linked(chosen.config, query), chosen.name, None, note)
 
 
-def _with_votes(config: RunConfig, query: Mapping[str, str]) -> RunConfig:
-    """A recipe with the reward model or the pair set that a link of another page brings along."""
+def _with_linked(config: RunConfig, query: Mapping[str, str]) -> RunConfig:
+    """A recipe with the reward model, pair set or prompt set that a link of another page brings along."""
+    if query.get("prompt_set") and isinstance(config, TrainConfig | SampleConfig | EvaluateConfig):
+        prompts = config.prompts.model_copy(update={"prompt_set": query["prompt_set"], "texts": ()})
+        return config.model_copy(update={"prompts": prompts})
     if query.get("reward") and isinstance(config, TrainConfig):
         learned = RewardConfig(name=RewardName.LEARNED, source=query["reward"][:1000])
         return config.model_copy(update={"rewards": (learned,)})

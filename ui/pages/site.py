@@ -26,6 +26,7 @@ HOT_PAGES = (
     ("label", "Label", "label"),
     ("label-results", "Label results", "label_results"),
     ("models", "Models", "models"),
+    ("prompts", "Prompt sets", "prompts"),
 )
 
 

@@ -5,6 +5,7 @@ const PAGES = [
   ["/", "Home", "h"],
   ["/runs", "Runs", "r"],
   ["/launch", "Launch", "l"],
+  ["/prompts", "Prompts", "p"],
   ["/rewards", "Rewards", "w"],
   ["/label", "Label", "v"],
   ["/models", "Models", "m"],
