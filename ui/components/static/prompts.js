@@ -51,7 +51,7 @@ function table(sets, open) {
       h("td", { class: "name", role: "cell" }, h("a", { href: `/prompts?id=${set.id}` }, set.name)),
       cell("Prompts", "num", String(set.latest.num_prompts)),
       cell("Tasks", "num", String(Object.keys(set.latest.tasks).filter((task) => task !== "none").length)),
-      cell("Changed", "num u-muted", set.is_builtin ? "–" : when(set.updated_at)),
+      h("td", { class: "num u-muted", role: "cell" }, set.is_builtin ? "–" : when(set.updated_at)),
     );
   const names = ["", "", "Name", "Prompts", "Tasks", "Changed"];
   const head = names.map((name, index) => h("th", { class: index > 2 ? "num" : "", role: "columnheader", scope: "col" }, name));
