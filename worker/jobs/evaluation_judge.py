@@ -13,6 +13,7 @@ from backend.artifacts import RunFolder
 from backend.schemas.benchmark import GenEvalConfig
 from backend.schemas.picture_runs import EvaluateConfig
 from worker.jobs.evaluation_prompts import EvaluationPrompt
+from worker.jobs.policies import device_of
 from worker.jobs.reward_sources import with_folders
 from worker.jobs.showing import Shown
 from worker.maskgrpo.types import Rewards
@@ -32,6 +33,7 @@ class EvaluationJudge:
         # The verifier's are judged anyway, of the prompts that it knows; it would refuse the others.
         scored = [reward for reward in config.rewards if reward.name not in OF_THE_VERIFIER]
         self._reward = build_reward(with_folders(scored, folder)) if scored else None
+        self._device = device_of(config.policy)
         self._is_all_captions = all(prompt.is_caption for prompt in prompts)
         self._first = str(scored[0].name) if scored else ""
         self._metadata = {prompt.text: prompt.geneval for prompt in prompts if prompt.geneval is not None}
@@ -72,11 +74,13 @@ class EvaluationJudge:
 
     def _with_scores(self, shown: Shown) -> Shown:
         scores = dict(shown.rewards.breakdown)
+        # Shown pictures lie on the CPU; the networks that judge them follow these.
+        pictures = shown.pictures.to(self._device)
         if self._reward is not None:
-            scores |= self._reward(shown.pictures, [shown.prompt] * len(shown.pictures)).breakdown
+            scores |= self._reward(pictures, [shown.prompt] * len(pictures)).breakdown
         details = shown.rewards.details
         if self._geneval is not None and (metadata := self._metadata.get(shown.prompt)) is not None:
-            details = tuple(self._geneval.judge(picture, metadata) for picture in shown.pictures)
+            details = tuple(self._geneval.judge(picture, metadata) for picture in pictures)
             scores[GENEVAL] = torch.tensor([float(each.is_correct) for each in details])
         total = scores.get(self.ranks_by, torch.full((len(shown.pictures),), math.nan))
         return replace(shown, rewards=Rewards(total, scores, details))
