@@ -138,7 +138,7 @@ class _Walk:
 
     def _outside(self, key: str, relation: Relation) -> LineageNode:
         if relation in _SETS:
-            return LineageNode(id=key, kind=_SETS[relation], name=f"{key[:12]}…" if len(key) > 20 else key)
+            return LineageNode(id=key, kind=_SETS[relation], name=self._set_name(key, relation))
         names = repository.aliases_of(self._session, targets=[key]).get(key, ())
         if key in (SHIPPED, SHIPPED_CLIP):
             name = "Tiny Show-o" if key == SHIPPED else "Tiny CLIP"
@@ -146,6 +146,11 @@ class _Walk:
         row = repository.find_imported(self._session, source=key)
         name = key if row is None else row.name
         return LineageNode(id=key, kind=LineageKind.IMPORTED, name=name, aliases=names, detail=key)
+
+    def _set_name(self, key: str, relation: Relation) -> str:
+        if relation is Relation.PROMPTED_BY and (found := repository.find_prompt_set(self._session, sha256=key)):
+            return f"{found[0]}, version {found[1]}"
+        return f"{key[:12]}…" if len(key) > 20 else key
 
 
 def _rewards_in_words(row: RunRow) -> str:

@@ -11,7 +11,16 @@ from uuid import UUID
 from sqlalchemy import Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from backend.models import AliasMoveRow, AliasRow, CheckpointRow, ImportedModelRow, LabelTaskRow, RunRow
+from backend.models import (
+    AliasMoveRow,
+    AliasRow,
+    CheckpointRow,
+    ImportedModelRow,
+    LabelTaskRow,
+    PromptSetRow,
+    PromptSetVersionRow,
+    RunRow,
+)
 from backend.registry.refs import ModelRef
 from backend.schemas.every_run import RunKind
 from backend.schemas.run import RunStatus
@@ -67,6 +76,18 @@ def label_tasks_of_run(session: Session, *, run_id: UUID, limit: int) -> Sequenc
     names = (LabelTaskRow.source[name].astext == str(run_id) for name in ("run_id", "other_run_id"))
     query = select(LabelTaskRow).where(or_(*names)).order_by(LabelTaskRow.created_at, LabelTaskRow.id).limit(limit)
     return session.scalars(query).all()
+
+
+def find_prompt_set(session: Session, *, sha256: str) -> tuple[str, int] | None:
+    """The name and the version of the prompt set with these contents; of several the newest."""
+    query = (
+        select(PromptSetRow.name, PromptSetVersionRow.version)
+        .join(PromptSetVersionRow, PromptSetVersionRow.prompt_set_id == PromptSetRow.id)
+        .where(PromptSetVersionRow.sha256 == sha256)
+        .order_by(PromptSetVersionRow.created_at.desc())
+    )
+    row = session.execute(query.limit(1)).first()
+    return None if row is None else (row[0], row[1])
 
 
 def find_run(session: Session, *, run_id: UUID) -> RunRow | None:

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
 
-from backend.models import RunRow
+from backend.db import transaction
+from backend.models import PromptSetRow, PromptSetVersionRow, RunRow
 from backend.registry.lineage import inputs_of
 
 Trained = Callable[..., RunRow]
@@ -56,6 +58,23 @@ def test_the_shipped_models_lineage_is_all_that_was_made_from_it(api: TestClient
     nodes, edges = lineage_of(api, "shipped")
     assert edges == {("shipped", "started_from", f"run:{row.id}")}
     assert set(nodes) == {"shipped", f"run:{row.id}"}, "pictures are no models"
+
+
+def test_a_prompt_set_is_told_by_its_name_and_version(
+    api: TestClient, trained: Trained, sessions: sessionmaker[Session]
+) -> None:
+    with transaction(sessions) as session:
+        row = PromptSetRow(name="hard ones")
+        session.add(row)
+        session.flush()
+        values = {"num_prompts": 1, "num_duplicates": 0, "tasks": {}}
+        session.add(PromptSetVersionRow(prompt_set_id=row.id, version=3, sha256="a" * 64, **values))
+    named = trained(prompts={"prompt_set": "a" * 64})
+    unnamed = trained(prompts={"prompt_set": "b" * 64})
+    nodes, edges = lineage_of(api, f"run:{named.id}")
+    assert ("a" * 64, "prompted_by", f"run:{named.id}") in edges
+    assert (nodes["a" * 64]["name"], nodes["a" * 64]["kind"]) == ("hard ones, version 3", "prompt_set")
+    assert lineage_of(api, f"run:{unnamed.id}")[0]["b" * 64]["name"] == "bbbbbbbbbbbb…"
 
 
 def test_a_configuration_names_its_material() -> None:
