@@ -19,7 +19,6 @@ from backend.schemas.refusal import refusal
 
 # Thousands are set apart by a space at which no line breaks.
 NARROW_SPACE = "\u202f"
-
 MAX_SLOTS = 8
 
 FormValue = bool | int | float | str | list[str] | None
@@ -225,9 +224,8 @@ def _part_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     inner, is_optional = _without_none(annotation)
     if get_origin(inner) is tuple:
         inner = get_args(inner)[0]
-    if isinstance(inner, type) and issubclass(inner, BaseModel):
-        return inner, is_optional
-    return None, is_optional
+    is_part = isinstance(inner, type) and issubclass(inner, BaseModel)
+    return inner if is_part else None, is_optional
 
 
 def _is_many(annotation: Any) -> bool:
@@ -247,10 +245,8 @@ def _is_constant(info: FieldInfo) -> bool:
 
 
 def _bounds(info: FieldInfo, kind: FieldKind) -> tuple[str, str]:
-    if kind not in (FieldKind.WHOLE, FieldKind.NUMBER):
-        return "", ""
     low = high = ""
-    for item in info.metadata:
+    for item in info.metadata if kind in (FieldKind.WHOLE, FieldKind.NUMBER) else ():
         if isinstance(item, Ge):
             low = spaced(item.ge)
         elif isinstance(item, Gt):
