@@ -225,7 +225,7 @@ def test_a_state_dict_has_the_sizes_of_the_files_beside_it(tmp_path: Path) -> No
 
 
 def test_pretraining_has_no_preflight(tmp_path: Path) -> None:
-    with pytest.raises(MalformedError, match="train, sample and evaluate"):
+    with pytest.raises(MalformedError, match="all kinds but one: a pretrain run"):
         preflight(PreflightRequest.model_validate({"config": {"kind": "pretrain"}}), (), tmp_path)
 
 
