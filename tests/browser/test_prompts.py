@@ -36,6 +36,11 @@ def test_pasted_lines_become_a_set_that_is_edited_and_launched(open_page: OpenPa
     assert href is not None
     page.goto(href)
     expect(page.locator("#launch-side pre").first).to_contain_text(f"prompt_set: {href.partition('=')[2]}")
+    choice = page.locator("#field-prompts-prompt_set input:visible")
+    choice.click()
+    page.get_by_role("option", name="my shapes, version 2").click()
+    expect(page.locator("#launch-side pre").first).not_to_contain_text(href.partition("=")[2])
+    expect(page.locator("#launch-side pre").first).to_contain_text("prompt_set: ")
 
 
 def test_genevals_file_is_taken_whole_and_a_bad_one_is_refused_by_its_row(open_page: OpenPage) -> None:

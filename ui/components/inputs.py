@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.prompt_choice import PROMPT_SET
 from ui.forms import FieldKind, FormField, FormSection
 
 NUM_OPEN_SECTIONS = 5
@@ -58,4 +59,6 @@ def _input(field: FormField) -> gr.components.Component:
         case FieldKind.LINES:
             return gr.Textbox(**shared, lines=3, max_lines=8, placeholder="one a line", elem_classes=["u-wide"])
         case FieldKind.TEXT:
-            return gr.Textbox(**shared, max_lines=1)
+            if field.path == PROMPT_SET:
+                shared |= {"choices": [("none", "")], "allow_custom_value": True}
+            return gr.Dropdown(**shared) if field.path == PROMPT_SET else gr.Textbox(**shared, max_lines=1)

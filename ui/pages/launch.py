@@ -17,6 +17,7 @@ from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
 from ui.components.inputs import form_inputs, hiding
 from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
+from ui.components.prompt_choice import PROMPT_SET, prompt_set_choice, prompt_set_choices
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
 from ui.pages.launch_preflight import ConfigOf, PreflightPart
 from ui.reward_slots import idle_inputs
@@ -167,11 +168,12 @@ def _with_linked(config: RunConfig, query: Mapping[str, str]) -> RunConfig:
 def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes: list[Recipe]) -> list[Any]:
     """The form showing an origin's configuration; the other kinds show their defaults."""
     kind = str(origin.config.kind)
-    choices = [(recipe.title, recipe.name) for recipe in recipes]
+    choices, sets = [(recipe.title, recipe.name) for recipe in recipes], prompt_set_choices(client)
     shown: list[Any] = []
     for form in forms:
         config = origin.config if form.kind == kind else form.model()
-        shown.extend(values_of(config).values())
+        values = values_of(config).items()
+        shown.extend(prompt_set_choice(sets, str(value)) if path == PROMPT_SET else value for path, value in values)
     columns = [gr.Column(visible=form.kind == kind) for form in forms]
     side = _side(client, MODELS[kind], values_of(origin.config), origin)
     return [gr.Dropdown(choices, value=origin.recipe), kind, origin, *columns, *shown, side]
