@@ -28,13 +28,8 @@ def arithmetic(config: BaseModel) -> list[tuple[str, str]]:
     match config:
         case TrainConfig():
             return _training_arithmetic(config)
-        case SampleConfig():
-            num_prompts = len(config.prompts.texts) or config.num_prompts
-            return [_product("Pictures", num_prompts, "prompts", config.samples_per_prompt, "seeds")]
-        case EvaluateConfig():
-            num_prompts, number = len(config.prompts.texts) or config.num_prompts, len(config.candidates)
-            line = _product("Pictures", num_prompts, "captions", config.samples_per_prompt, "seeds")
-            return [line, ("Policies", f"{number}, on the same captions and seeds" if number > 1 else "1")]
+        case SampleConfig() | EvaluateConfig():
+            return _picture_arithmetic(config)
         case RewardModelConfig():
             tuning = config.tuning
             return [_product("Pairs", config.num_steps, "steps", tuning.batch_size, "a batch, each with two pictures")]
@@ -47,6 +42,20 @@ def arithmetic(config: BaseModel) -> list[tuple[str, str]]:
                 _product("Transformer pictures", transformer.num_steps, "steps", transformer.batch_size, "a batch"),
             ]
     raise AssertionError(f"no arithmetic for {type(config).__name__}")
+
+
+def _picture_arithmetic(config: SampleConfig | EvaluateConfig) -> list[tuple[str, str]]:
+    what = "prompts" if isinstance(config, SampleConfig) else "captions"
+    line = _product(
+        "Pictures", len(config.prompts.texts) or config.num_prompts, what, config.samples_per_prompt, "seeds"
+    )
+    if config.prompts.prompt_set:
+        # How many they are, the set knows; the form does not.
+        line = ("Pictures", f"the set's prompts × {config.samples_per_prompt} seeds")
+    if isinstance(config, SampleConfig):
+        return [line]
+    number = len(config.candidates)
+    return [line, ("Policies", f"{number}, on the same captions and seeds" if number > 1 else "1")]
 
 
 def _training_arithmetic(config: TrainConfig) -> list[tuple[str, str]]:

@@ -75,7 +75,7 @@ class _Lineage:
     def _prompts_of(self, config: AnyRunConfig) -> TrainedPrompts:
         if not isinstance(config, TrainConfig):
             return trained_on_split()
-        own = _own_texts(config.prompts, self._runs_dir)
+        own = own_texts(config.prompts, self._runs_dir)
         if own:
             return trained_on(own)
         if config.prompts.split is PromptSplit.HELDOUT:
@@ -143,11 +143,12 @@ def warning_of(session: Session, runs_dir: Path, config: EvaluateConfig) -> str:
 
 def _planned(config: EvaluateConfig, runs_dir: Path) -> tuple[str, ...]:
     """What the job will show, as far as that can be told without it; of drawn captions their plain wordings."""
-    own = _own_texts(config.prompts, runs_dir)
+    own = own_texts(config.prompts, runs_dir)
     return own or split_texts(config.prompts.split.value, config.prompts.tasks)[: config.num_prompts]
 
 
-def _own_texts(prompts: PromptConfig, runs_dir: Path) -> tuple[str, ...]:
+def own_texts(prompts: PromptConfig, runs_dir: Path) -> tuple[str, ...]:
+    """Listed prompts, or those of a prompt set; none where the world's captions are meant or the set is gone."""
     if not prompts.prompt_set:
         return prompts.texts
     try:

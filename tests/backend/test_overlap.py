@@ -123,3 +123,16 @@ def test_the_preflight_warns_of_an_evaluation_on_training_prompts(api: TestClien
     assert "1 of 2 prompts were training prompts of 'on cats'" in answer.json()["notes"][0]
     clean = api.post("/api/v1/preflight", json={"config": config | {"prompts": {"texts": ["my dog"]}}}).json()
     assert not any("training prompts" in note for note in clean["notes"])
+
+
+def test_the_preflight_counts_the_prompts_of_a_set(api: TestClient) -> None:
+    def num_steps(**prompts: object) -> int:
+        config = {"kind": "sample", "samples_per_prompt": 32, "prompts": prompts}
+        answer = api.post("/api/v1/preflight", json={"config": config})
+        assert answer.status_code == 200, answer.text
+        steps: int = answer.json()["num_steps"]
+        return steps
+
+    lines = [f"a photo of a star number {place}" for place in range(9)]
+    made = api.post("/api/v1/prompt-sets", json={"name": "nine", "content": "\n".join(lines)}).json()
+    assert num_steps(prompt_set=made["latest"]["sha256"]) == num_steps(texts=lines) == 9

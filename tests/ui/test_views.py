@@ -127,3 +127,8 @@ def test_values_are_told_shortly() -> None:
 def test_differences_name_the_path_and_both_values() -> None:
     before, after = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "d": [1], "e": 5}
     assert list(differences(before, after)) == [("a.c", 2, 3), ("e", None, 5)]
+
+
+def test_a_prompt_set_is_not_counted_as_if_its_prompts_were_drawn() -> None:
+    config = SampleConfig.model_validate({"kind": "sample", "prompts": {"prompt_set": "0" * 64}})
+    assert arithmetic(config) == [("Pictures", "the set's prompts × 4 seeds")]
