@@ -103,3 +103,12 @@ def test_an_evaluation_that_failed_promises_no_figures(open_page: OpenPage, clie
     expect(page.locator("h1")).to_have_text("Not measured to its end")
     expect(page.get_by_text("There are none: the evaluation ended before its last picture")).to_be_visible()
     expect(page.get_by_role("link", name="Open the run")).to_be_visible()
+
+
+def test_what_the_prompts_share_with_training_is_said(open_page: OpenPage, evaluated: Run) -> None:
+    page = open_page(f"/compare?id={evaluated.id}", width=390, height=844, scheme="dark")
+    note = page.get_by_label("Overlap with training prompts")
+    expect(note).to_contain_text("none word for word")
+    note.get_by_text("Which, and from where").click()
+    expect(note.get_by_text("the shipped policy")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -4,6 +4,7 @@ import { openById } from "./by_id.js";
 import { action, card, dialog, empty, h, select, setOptions, show, status, titled } from "./dom.js";
 import { forest } from "./forest.js";
 import { figure, plural, signed } from "./format.js";
+import { overlapNote } from "./overlap.js";
 import { PagedList } from "./paged.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
@@ -36,7 +37,7 @@ async function open(root, id) {
   };
   draw();
   const pairs = pairPanel(found);
-  show(root, head, h("div", { class: "u-stack" }, figures, pairs.element));
+  show(root, head, h("div", { class: "u-stack" }, figures, overlapNote(id), pairs.element));
   apiCalls([{ path: `/evaluations/${id}` }, { path: `/evaluations/${id}/pairs?order=worst&limit=${PAGE_SIZE}` }]);
   holdToFlip(pairs.flip);
   const timer = setInterval(async () => {
