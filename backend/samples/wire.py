@@ -26,6 +26,7 @@ def sample_of(row: SampleRow, group: GroupRow) -> Sample:
         is_kept=group.is_kept,
         reason=group.reason,
         image_url=f"/api/v1/samples/{row.id}/image",
+        image_path=row.image_path,
         image_sha256=row.image_sha256,
         has_trajectory=group.trajectory_path is not None,
         verdict=None if row.verdict is None else VerdictRecord.model_validate(row.verdict),

@@ -84,6 +84,7 @@ class Sample(WireModel):
     is_kept: bool
     reason: str
     image_url: str
+    image_path: str = Field(description="Path in the run's folder; run:<run_id>/<image_path> names it for inpainting")
     image_sha256: str
     has_trajectory: bool
     verdict: VerdictRecord | None

@@ -20,6 +20,7 @@ HOT_PAGES = (
     ("run", "Run", "run"),
     ("groups", "Groups", "groups"),
     ("sample", "Sample", "sample"),
+    ("inpaint", "Inpaint", "inpaint"),
     ("compare", "Compare", "compare"),
     ("rewards", "Rewards", "rewards"),
     ("reward-test", "Reward sandbox", "reward_test"),

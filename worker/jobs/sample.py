@@ -12,6 +12,7 @@ from backend.artifacts import RunFolder
 from backend.schemas.event import Log, SamplesMade, StepFinished
 from backend.schemas.picture_runs import SampleConfig
 from backend.schemas.run import RunStatus
+from worker.jobs.inpainting import start_of
 from worker.jobs.policies import load, prepare_torch
 from worker.jobs.progress import read_progress, write_progress
 from worker.jobs.prompts import CaptionSource, heldout_captions, own_texts, task_of
@@ -32,6 +33,12 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
     texts = own_texts(config.prompts, folder)
     prompts = list(texts) or _captions(config)
     policy = load(config.policy, folder)
+    sampling, begun = config.sampling, None
+    if config.inpainting is not None:
+        begun = start_of(policy, config.inpainting, folder)
+        # A picture with fewer marked cells than steps takes as many steps.
+        num_marked = int((begun == policy.codebook_size).sum())
+        sampling = sampling.model_copy(update={"num_unmasking_steps": min(sampling.num_unmasking_steps, num_marked)})
     seeds = tuple(range(config.seed, config.seed + config.samples_per_prompt))
     size = max(1, _PICTURES_A_BATCH // len(seeds))
     num_steps = math.ceil(len(prompts) / size)
@@ -43,7 +50,7 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
         started = time.monotonic()
         start = (step - 1) * size
         part = prompts[start : start + size]
-        shown = show(policy, part, [seeds] * len(part), config.sampling)
+        shown = show(policy, part, [seeds] * len(part), sampling, begun)
         groups = tuple(
             store_shown(
                 folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "sample", range(len(seeds))

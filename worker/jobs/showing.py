@@ -45,11 +45,17 @@ class Shown:
 
 
 def show(
-    policy: Policy, prompts: Sequence[str], seeds: Sequence[tuple[int, ...]], sampling: SamplingConfig
+    policy: Policy,
+    prompts: Sequence[str],
+    seeds: Sequence[tuple[int, ...]],
+    sampling: SamplingConfig,
+    start: Tensor | None = None,
 ) -> list[Shown]:
-    """Unmasks all pictures as one batch: for each prompt one picture a seed."""
+    """Unmasks all pictures as one batch: for each prompt one picture a seed, from a (1, N) start where there is one."""
     texts = [prompt for prompt, own in zip(prompts, seeds, strict=True) for _ in own]
-    trajectory = rollout(policy, texts, [seed for own in seeds for seed in own], sampling, TRANSITION)
+    begun = None if start is None else start.expand(len(texts), -1)
+    numbers = [seed for own in seeds for seed in own]
+    trajectory = rollout(policy, texts, numbers, sampling, TRANSITION, start=begun)
     with torch.no_grad():
         pictures = policy.decode(trajectory.codes).cpu()
     shown, start = [], 0

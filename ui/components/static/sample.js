@@ -142,7 +142,7 @@ function heading(sample, run) {
         identifier(sample.id),
       ),
     ),
-    h("div", { class: "u-row" }, ...exports, h("a", { class: "u-btn", href: `/reward-test?sample=${sample.id}` }, "Test rewards"), apiButton()),
+    h("div", { class: "u-row" }, ...exports, h("a", { class: "u-btn", href: `/reward-test?sample=${sample.id}` }, "Test rewards"), sample.has_trajectory ? h("a", { class: "u-btn", href: `/inpaint?sample=${sample.id}` }, "Paint over") : null, apiButton()),
   );
 }
 
