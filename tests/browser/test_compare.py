@@ -19,7 +19,7 @@ SMALL_EVALUATION = {
     "name": "small evaluation",
     "policy": {"num_threads": 1},
     "base": {"source": "shipped"},
-    # Three batches, of which the last is measured but not stored: the pictures of the first 60 captions are.
+    # Several batches; the pictures of all captions are stored, the replays of the first 60.
     "num_prompts": 66,
     "batch_size": 60,
     "sampling": {"num_unmasking_steps": 4},
@@ -43,7 +43,7 @@ def test_a_comparison_is_reached_from_its_run_and_shows_what_was_measured(
     found = client.get_comparison(evaluated.id)
     assert found.base is not None
     assert found.difference is not None
-    assert found.num_pairs == 120
+    assert found.num_pairs == 132
     # The same policy, prompts and seeds: every pair is equal, and the page says so.
     assert found.difference.values["overall"] == 0
     expect(page.locator("h1")).to_contain_text("→")
@@ -51,7 +51,7 @@ def test_a_comparison_is_reached_from_its_run_and_shows_what_was_measured(
     expect(page.locator(".u-pair")).to_have_count(24)
     page.click("text=Load more")
     expect(page.locator(".u-pair")).to_have_count(48)
-    expect(page.get_by_text("120 of 132 pairs stored: 0 wins, 0 losses, 120 equal")).to_be_visible()
+    expect(page.get_by_text("132 of 132 pairs stored: 0 wins, 0 losses, 132 equal")).to_be_visible()
 
 
 def left_of(page: Page) -> str:
@@ -72,7 +72,7 @@ def test_pairs_are_flipped_filtered_and_looked_at_closely(open_page: OpenPage, e
     page.get_by_role("button", name="Flip").click()
     assert left_of(page) == "tuned", "without a keyboard there is a button"
     page.select_option("select[aria-label=Task]", "counting")
-    expect(page.locator(".u-pair")).to_have_count(20)
+    expect(page.locator(".u-pair")).to_have_count(22)
     page.locator(".u-pair-pictures").first.click()
     slider = page.locator("dialog .u-slider")
     words = page.locator("dialog .u-row span")
