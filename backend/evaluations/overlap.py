@@ -52,7 +52,10 @@ class _Lineage:
             if row is None or not isinstance(config, TrainConfig | PretrainConfig):
                 self.unknown.append(f"{label}: {source}")
                 return
-            self._enter(str(row.id), label, row.id, row.name, partial(self._prompts_of, config))
+            if isinstance(config, TrainConfig) and _is_gone(config.prompts, self._runs_dir):
+                self.unknown.append(f"{label}: {row.name}, whose prompt set {config.prompts.prompt_set[:8]} is gone")
+            else:
+                self._enter(str(row.id), label, row.id, row.name, partial(self._prompts_of, config))
             if isinstance(config, PretrainConfig):
                 return
             source = config.policy.source
@@ -144,16 +147,27 @@ def warning_of(session: Session, runs_dir: Path, config: EvaluateConfig) -> str:
 def _planned(config: EvaluateConfig, runs_dir: Path) -> tuple[str, ...]:
     """What the job will show, as far as that can be told without it; of drawn captions their plain wordings."""
     own = own_texts(config.prompts, runs_dir)
-    return own or split_texts(config.prompts.split.value, config.prompts.tasks)[: config.num_prompts]
+    if own or config.prompts.prompt_set:
+        return own
+    return split_texts(config.prompts.split.value, config.prompts.tasks)[: config.num_prompts]
 
 
 def own_texts(prompts: PromptConfig, runs_dir: Path) -> tuple[str, ...]:
     """Listed prompts, or those of a prompt set; none where the world's captions are meant or the set is gone."""
     if not prompts.prompt_set:
         return prompts.texts
-    try:
-        found = read_set(sets_beside(runs_dir), prompts.prompt_set)
-    except ValueError:
-        # It is gone: what was trained on it, or will be shown, cannot be told any more.
+    if _is_gone(prompts, runs_dir):
         return ()
+    found = read_set(sets_beside(runs_dir), prompts.prompt_set)
     return tuple(each.text for each in found if not prompts.tasks or each.task in prompts.tasks)
+
+
+def _is_gone(prompts: PromptConfig, runs_dir: Path) -> bool:
+    """Whether a prompt set is named that can no longer be read: then nobody can tell what it held."""
+    if not prompts.prompt_set:
+        return False
+    try:
+        read_set(sets_beside(runs_dir), prompts.prompt_set)
+    except ValueError:
+        return True
+    return False

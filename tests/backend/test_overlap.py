@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,21 @@ def test_a_set_that_was_trained_on_is_found_and_a_policy_from_elsewhere_is_named
     found = overlap(api, base={"source": "/models/else"}, policy={"source": f"run:{run_id}"}, prompts=prompts)
     assert found["num_overlapping"] == 2
     assert found["unknown"] == ["base: /models/else"]
+
+
+def test_a_set_that_is_gone_is_told_as_unknown_and_not_taken_for_the_worlds_captions(
+    api: TestClient, tmp_path: Path
+) -> None:
+    made = api.post("/api/v1/prompt-sets", json={"name": "mine", "content": "my cat\n"}).json()
+    sha256 = made["latest"]["sha256"]
+    run_id = start(api, kind="train", name="on the set", prompts={"prompt_set": sha256})
+    (tmp_path / "prompt-sets" / f"{sha256}.jsonl").unlink()
+    captions = [each.text for each in all_captions("train")[:2]]
+    found = overlap(
+        api, base={"source": "/models/else"}, policy={"source": f"run:{run_id}"}, prompts={"texts": captions}
+    )
+    assert found["unknown"][1] == f"policy: on the set, whose prompt set {sha256[:8]} is gone"
+    assert [each["name"] for each in found["training_runs"]] == ["the shipped policy"]
 
 
 def test_the_preflight_warns_of_an_evaluation_on_training_prompts(api: TestClient) -> None:
