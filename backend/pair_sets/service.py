@@ -59,7 +59,7 @@ def freeze(sets: PairSets, source: PairSource, name: str) -> tuple[PairSet, bool
     refuse_missing_pictures(source)
     with sets.making() as new:
         for picture, path in source.pictures.items():
-            if new.add_picture(path.read_bytes()) != picture:
+            if not new.add_known(picture, path.read_bytes()):
                 raise ConflictError(f"{path} is not the picture that people saw: its hash has changed since")
         return sets.keep(new, new.write(source.pairs, name, source.about, source.left_out))
 
