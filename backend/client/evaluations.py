@@ -25,9 +25,29 @@ class EvaluationRoutes(Connection):
         *,
         order: PairOrder = PairOrder.WORST,
         task: str | None = None,
+        base: str | None = None,
+        policy: str | None = None,
+        min_difference: float | None = None,
+        max_difference: float | None = None,
         limit: int = 20,
         after: str | None = None,
     ) -> Page[SamplePair]:
         """Pairs of one prompt and seed, the worst regressions first unless asked otherwise."""
-        path = f"/evaluations/{run_id}/pairs"
-        return self._get(Page[SamplePair], path, order=order.value, task=task, limit=limit, after=after)
+        return self._get(
+            Page[SamplePair],
+            f"/evaluations/{run_id}/pairs",
+            order=order.value,
+            task=task,
+            base=base,
+            policy=policy,
+            min_difference=min_difference,
+            max_difference=max_difference,
+            limit=limit,
+            after=after,
+        )
+
+    def get_pair(
+        self, run_id: RunID, sample_id: RunID, *, base: str | None = None, policy: str | None = None
+    ) -> SamplePair:
+        """The pair of which a sample is either picture."""
+        return self._get(SamplePair, f"/evaluations/{run_id}/pairs/{sample_id}", base=base, policy=policy)

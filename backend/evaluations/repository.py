@@ -1,12 +1,13 @@
-"""All SQL on pairs: the samples of an evaluation's base and policy that share prompt, place and seed."""
+"""All SQL on pairs: the samples of two of an evaluation's policies that share prompt, place and seed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from backend.models import EventRow, GroupRow, SampleRow
@@ -19,6 +20,18 @@ BaseGroup, PolicyGroup = aliased(GroupRow), aliased(GroupRow)
 BaseSample, PolicySample = aliased(SampleRow), aliased(SampleRow)
 # A pair of which a picture was not judged stands between gains and losses.
 DIFFERENCE: ColumnElement[float] = func.coalesce(PolicySample.reward - BaseSample.reward, 0.0)
+
+
+@dataclass(frozen=True)
+class PairChoice:
+    """Which pairs are meant: of which two policies, of which task, with which difference of rewards."""
+
+    base: str = BASE
+    policy: str = POLICY
+    order: PairOrder = PairOrder.WORST
+    task: str | None = None
+    min_difference: float | None = None
+    max_difference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,34 +65,67 @@ class PairCounts:
 
 
 def list_pairs(
-    session: Session,
-    *,
-    run_id: UUID,
-    order: PairOrder,
-    limit: int,
-    after: PairPlace | None = None,
-    task: str | None = None,
+    session: Session, *, run_id: UUID, choice: PairChoice, limit: int, after: PairPlace | None = None
 ) -> list[PairRows]:
     """Pairs, the worst or the best first."""
     # One row comparison serves both orders: with the sign turned, the best come first.
-    key = DIFFERENCE if order is PairOrder.WORST else -DIFFERENCE
-    query = _pairs(select(BaseGroup, BaseSample, PolicyGroup, PolicySample, key), run_id)
+    key = DIFFERENCE if choice.order is PairOrder.WORST else -DIFFERENCE
+    query = _chosen(select(BaseGroup, BaseSample, PolicyGroup, PolicySample, key), run_id, choice)
     place = tuple_(key, PolicyGroup.index, PolicySample.index)
     if after is not None:
         query = query.where(place > (after.difference, after.group_index, after.index))
-    if task is not None:
-        query = query.where(PolicyGroup.task == task)
     rows = session.execute(query.order_by(key, PolicyGroup.index, PolicySample.index).limit(limit))
-    return [
-        PairRows(base_group, base, group, sample, PairPlace(difference, group.index, sample.index))
-        for base_group, base, group, sample, difference in rows
-    ]
+    return [_rows_of(row) for row in rows]
 
 
-def count_pairs(session: Session, *, run_id: UUID) -> PairCounts:
-    """How many pairs are stored, won and lost, and their tasks."""
+def get_pair(session: Session, *, run_id: UUID, choice: PairChoice, sample_id: UUID) -> PairRows | None:
+    """The pair of which a sample is either picture; None where it is in none."""
+    query = _pairs(select(BaseGroup, BaseSample, PolicyGroup, PolicySample, DIFFERENCE), run_id, choice)
+    row = session.execute(query.where((PolicySample.id == sample_id) | (BaseSample.id == sample_id))).one_or_none()
+    return None if row is None else _rows_of(row)
+
+
+def stream_pairs(session: Session, *, run_id: UUID, choice: PairChoice, chunk: int = 500) -> Iterator[PairRows]:
+    """All chosen pairs in the order of their prompts, read in chunks so that memory stays bounded."""
+    query = _chosen(select(BaseGroup, BaseSample, PolicyGroup, PolicySample, DIFFERENCE), run_id, choice)
+    place, last = tuple_(PolicyGroup.index, PolicySample.index), (-1, -1)
+    while True:
+        part = query.where(place > last).order_by(PolicyGroup.index, PolicySample.index).limit(chunk)
+        rows = [_rows_of(row) for row in session.execute(part)]
+        yield from rows
+        if len(rows) < chunk:
+            return
+        last = (rows[-1].place.group_index, rows[-1].place.index)
+        session.expunge_all()
+
+
+def other_samples(
+    session: Session, *, run_id: UUID, pairs: Collection[PairRows], choice: PairChoice
+) -> dict[UUID, dict[str, tuple[SampleRow, GroupRow]]]:
+    """What the policies beside the two made of the same prompts and seeds: by the policy's sample, then by label."""
+    places = {(pair.policy_group.step, pair.policy_group.index) for pair in pairs}
+    if not places:
+        return {}
+    query = (
+        select(SampleRow, GroupRow)
+        .join(GroupRow, SampleRow.group_id == GroupRow.id)
+        .where(GroupRow.run_id == run_id, GroupRow.purpose == _PURPOSE)
+        .where(tuple_(GroupRow.step, GroupRow.index).in_(places))
+        .where(GroupRow.policy.not_in((choice.base, choice.policy)))
+    )
+    found: dict[tuple[int, int, int], dict[str, tuple[SampleRow, GroupRow]]] = {}
+    for sample, group in session.execute(query):
+        found.setdefault((group.index, sample.index, sample.seed), {})[group.policy] = (sample, group)
+    return {
+        pair.policy.id: found.get((pair.policy_group.index, pair.policy.index, pair.policy.seed), {}) for pair in pairs
+    }
+
+
+def count_pairs(session: Session, *, run_id: UUID, choice: PairChoice | None = None) -> PairCounts:
+    """How many pairs are stored, won and lost, and their tasks; of base and policy unless told otherwise."""
     won, lost = func.count().filter(DIFFERENCE > 0), func.count().filter(DIFFERENCE < 0)
-    query = _pairs(select(PolicyGroup.task, func.count(), won, lost), run_id).group_by(PolicyGroup.task)
+    columns = select(PolicyGroup.task, func.count(), won, lost)
+    query = _chosen(columns, run_id, choice or PairChoice()).group_by(PolicyGroup.task)
     rows = [tuple(row) for row in session.execute(query)]
     return PairCounts(
         num_pairs=sum(row[1] for row in rows),
@@ -102,7 +148,24 @@ def list_scores(session: Session, *, run_id: UUID) -> Sequence[EventRow]:
     return session.scalars(query.order_by(EventRow.seq)).all()
 
 
-def _pairs(query: Select, run_id: UUID) -> Select:  # type: ignore[type-arg]
+def _rows_of(row: Row[Any]) -> PairRows:
+    base_group, base, group, sample, difference = tuple(row)
+    return PairRows(base_group, base, group, sample, PairPlace(difference, group.index, sample.index))
+
+
+def _chosen(query: Select, run_id: UUID, choice: PairChoice) -> Select:  # type: ignore[type-arg]
+    """The pairs that a choice leaves over. A bound on the difference leaves out what was not judged."""
+    query = _pairs(query, run_id, choice)
+    if choice.task is not None:
+        query = query.where(PolicyGroup.task == choice.task)
+    if choice.min_difference is not None:
+        query = query.where(PolicySample.reward - BaseSample.reward >= choice.min_difference)
+    if choice.max_difference is not None:
+        query = query.where(PolicySample.reward - BaseSample.reward <= choice.max_difference)
+    return query
+
+
+def _pairs(query: Select, run_id: UUID, choice: PairChoice) -> Select:  # type: ignore[type-arg]
     """Joins what was made of one prompt from one seed."""
     return (
         query.select_from(PolicyGroup)
@@ -112,7 +175,7 @@ def _pairs(query: Select, run_id: UUID) -> Select:  # type: ignore[type-arg]
             & (BaseGroup.purpose == PolicyGroup.purpose)
             & (BaseGroup.step == PolicyGroup.step)
             & (BaseGroup.index == PolicyGroup.index)
-            & (BaseGroup.policy == BASE),
+            & (BaseGroup.policy == choice.base),
         )
         .join(PolicySample, PolicySample.group_id == PolicyGroup.id)
         .join(
@@ -121,5 +184,5 @@ def _pairs(query: Select, run_id: UUID) -> Select:  # type: ignore[type-arg]
             & (BaseSample.index == PolicySample.index)
             & (BaseSample.seed == PolicySample.seed),
         )
-        .where(PolicyGroup.run_id == run_id, PolicyGroup.purpose == _PURPOSE, PolicyGroup.policy == POLICY)
+        .where(PolicyGroup.run_id == run_id, PolicyGroup.purpose == _PURPOSE, PolicyGroup.policy == choice.policy)
     )

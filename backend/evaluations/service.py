@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from backend.errors import ConflictError
+from backend.errors import ConflictError, MalformedError, NotFoundError
 from backend.evaluations import repository
-from backend.evaluations.repository import PairRows
-from backend.models import RunRow
+from backend.evaluations.repository import PairChoice, PairRows
+from backend.models import GroupRow, RunRow, SampleRow
 from backend.runs import repository as runs
 from backend.samples.wire import sample_of
+from backend.schemas.base import FieldProblem
 from backend.schemas.config import run_config_adapter
 from backend.schemas.evaluation import Comparison, SamplePair
 from backend.schemas.event import ScoreMeasured
@@ -80,8 +82,50 @@ def smallest_visible(difference: ScoreMeasured | None, figure: str = "overall") 
     return (_HALF_WIDTH + _POWER) * (high - low) / (2 * _HALF_WIDTH)
 
 
-def pair_of(rows: PairRows) -> SamplePair:
-    """A pair as the API shows it."""
+def checked_choice(config: EvaluateConfig, choice: PairChoice) -> PairChoice:
+    """The choice, if it names two different policies of the evaluation and bounds that leave room.
+
+    Raises:
+        MalformedError: names the label or the bounds and what there is.
+    """
+    labels = ", ".join(config.candidates)
+    for name in ("base", "policy"):
+        if getattr(choice, name) not in config.candidates:
+            raise _refused(name, f"{getattr(choice, name)!r} is no policy of this evaluation: it has {labels}")
+    if choice.base == choice.policy:
+        raise _refused("policy", f"{choice.policy!r} would be compared with itself: choose two of {labels}")
+    low, high = choice.min_difference, choice.max_difference
+    if low is not None and high is not None and low > high:
+        raise _refused("min_difference", f"min_difference is {low}, above max_difference, {high}: no pair is between")
+    return choice
+
+
+def find_pair(session: Session, run_id: UUID, choice: PairChoice, sample_id: UUID) -> SamplePair:
+    """The pair of which a sample is either picture.
+
+    Raises:
+        NotFoundError: when it is in none.
+    """
+    rows = repository.get_pair(session, run_id=run_id, choice=choice, sample_id=sample_id)
+    if rows is None:
+        raise NotFoundError(
+            f"sample {sample_id} is in no pair of {choice.base} and {choice.policy}: list them with "
+            f"GET /api/v1/evaluations/{run_id}/pairs"
+        )
+    return pairs_of(session, run_id, choice, [rows])[0]
+
+
+def pairs_of(session: Session, run_id: UUID, choice: PairChoice, rows: Sequence[PairRows]) -> list[SamplePair]:
+    """Pairs as the API shows them, with what the other policies made of the same prompts and seeds."""
+    others = repository.other_samples(session, run_id=run_id, pairs=rows, choice=choice)
+    return [_pair_of(each, others[each.policy.id]) for each in rows]
+
+
+def _refused(name: str, message: str) -> MalformedError:
+    return MalformedError(message, (FieldProblem(pointer=f"/query/{name}", message=message),))
+
+
+def _pair_of(rows: PairRows, others: dict[str, tuple[SampleRow, GroupRow]]) -> SamplePair:
     base, policy = sample_of(rows.base, rows.base_group), sample_of(rows.policy, rows.policy_group)
     difference = None if base.reward is None or policy.reward is None else policy.reward - base.reward
     return SamplePair(
@@ -91,4 +135,5 @@ def pair_of(rows: PairRows) -> SamplePair:
         base=base,
         policy=policy,
         difference=difference,
+        others={label: sample_of(*found) for label, found in sorted(others.items())},
     )

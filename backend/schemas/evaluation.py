@@ -21,8 +21,15 @@ class PairOrder(StrEnum):
     BEST = "best"  # Where it gained most.
 
 
+class ExportFormat(StrEnum):
+    """As what a comparison leaves the studio."""
+
+    CSV = "csv"  # All pairs, a line each.
+    HTML = "html"  # A report in one file that asks nothing of any server.
+
+
 class SamplePair(WireModel):
-    """The pictures that base and policy made of one prompt from one seed."""
+    """The pictures that two policies, base and policy unless others were asked for, made of one prompt and seed."""
 
     prompt: str
     task: str | None
@@ -30,6 +37,18 @@ class SamplePair(WireModel):
     base: Sample
     policy: Sample
     difference: Number = Field(description="The policy's reward minus the base's; null where one was not judged")
+    others: dict[str, Sample] = Field(
+        default_factory=dict, description="What the evaluation's other policies made of them, by label"
+    )
+
+
+class PairTally(WireModel):
+    """How many pairs a choice leaves over, and how they fared."""
+
+    num_pairs: int
+    num_wins: int = Field(description="Those whose picture of the policy has the higher reward")
+    num_losses: int
+    tasks: tuple[str, ...] = Field(description="Their tasks")
 
 
 class Comparison(WireModel):

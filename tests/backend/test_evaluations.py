@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Callable
 from typing import Any
@@ -178,3 +180,20 @@ def test_every_policys_figures_and_differences_are_told_beside_the_pairs_own(
     assert [each["policy"] for each in found["differences"]] == ["difference", "difference:step-20"]
     assert found["difference"]["policy"] == "difference"
     assert found["smallest_visible_by_figure"] == {"overall": found["smallest_visible"]}
+
+
+def test_all_pairs_are_exported_as_csv_and_no_cell_is_a_formula(
+    api: TestClient, evaluation: str, add: Callable[..., None], make_group: MakeGroup
+) -> None:
+    for name, first, second in (("base", 1.0, None), ("policy", 0.25, 0.5)):
+        store(add, evaluation, rewarded(make_group(policy=name, prompt="=cmd('x')"), first, second))
+    answer = api.get(f"{evaluation}/export")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(line["prompt"], line["seed"], line["difference"]) for line in lines] == [
+        ("'=cmd('x')", "100", "-0.75"),
+        ("'=cmd('x')", "101", ""),
+    ]
+    assert {(line["base"], line["policy"]) for line in lines} == {("base", "policy")}
+    shown = api.get(f"{evaluation}/pairs").json()["data"]
+    assert {line["policy_sample"] for line in lines} == {pair["policy"]["id"] for pair in shown}

@@ -28,7 +28,7 @@ def test_nothing_that_a_rater_gets_names_run_sample_policy_or_file(
         each
         for row in api.get(f"/api/v1/evaluations/{evaluation}/pairs").json()["data"]
         for each in row.values()
-        if isinstance(each, dict)
+        if isinstance(each, dict) and "id" in each
     ]
     secrets = {"the-secret-run", "base", "policy", "gold", "000001", "seed", "reward", "evaluate", evaluation}
     secrets |= {each[key] for each in samples for key in ("id", "image_sha256", "group_id")}

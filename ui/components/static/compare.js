@@ -1,25 +1,22 @@
-// Base and tuned on the same prompts and seeds: the figures with their intervals, and pairs, worst regressions first.
+// Policies on the same prompts and seeds: the figures with their intervals, and pairs, worst regressions first.
 import { TERMINAL, get, query as url } from "./api.js";
 import { openById } from "./by_id.js";
-import { action, card, dialog, empty, h, select, setOptions, show, status, titled } from "./dom.js";
-import { forest } from "./forest.js";
+import { nameOf, sourcesOf, twoOf } from "./compare_names.js";
+import { PAGE_SIZE, PairPanel, wantedOf } from "./compare_pairs.js";
+import { addressOf, readState } from "./compare_state.js";
+import { action, card, dialog, h, show, status, titled } from "./dom.js";
+import { chosenFigures, everyPolicy, forest } from "./forest.js";
 import { figure, plural, signed } from "./format.js";
 import { overlapNote } from "./overlap.js";
-import { PagedList } from "./paged.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 
-const PAGE_SIZE = 24,
-  REFRESH_MS = 5000;
+const REFRESH_MS = 5000;
 const MISSING = {
   question: "Which evaluation?",
   hint: "Launch an evaluate run with a base, then open its comparison from the run's page.",
   href: "/launch?recipe=mini-geneval",
   link: "Launch an evaluation",
 };
-const ORDERS = [
-  ["worst", "Worst regressions first"],
-  ["best", "Best gains first"],
-];
 
 export function mount(root) {
   titled("Compare");
@@ -28,18 +25,33 @@ export function mount(root) {
 
 async function open(root, id) {
   let found = await get(`/evaluations/${id}`);
+  const state = readState(found.config);
   const head = h("div", {}),
-    figures = h("div", {});
+    figures = h("div", { class: "u-stack" });
   const draw = () => {
     titled(`Compare ${found.name}`);
-    show(head, header(found));
-    show(figures, card("By task", found.difference ? forest(found) : noFigures(found)));
+    const chosen = chosenFigures(found, state);
+    show(head, header(found, state, chosen));
+    show(figures, card("By task", chosen.difference ? forest(chosen, state) : noFigures(found, state)), everyPolicyCard(found));
+  };
+  const told = () => {
+    history.replaceState(null, "", addressOf(id, state, found.config));
+    const pairs = `/evaluations/${id}/pairs`;
+    apiCalls([
+      { path: `/evaluations/${id}` },
+      { path: url(pairs, { ...wantedOf(state), limit: PAGE_SIZE }) },
+      ...(state.pair ? [{ path: url(`${pairs}/${state.pair}`, twoOf(state)) }] : []),
+      { path: url(`/evaluations/${id}/export`, { format: "csv", ...twoOf(state) }) },
+    ]);
   };
   draw();
-  const pairs = pairPanel(found);
-  show(root, head, h("div", { class: "u-stack" }, figures, overlapNote(id), pairs.element));
-  apiCalls([{ path: `/evaluations/${id}` }, { path: `/evaluations/${id}/pairs?order=worst&limit=${PAGE_SIZE}` }]);
-  holdToFlip(pairs.flip);
+  told();
+  const panel = new PairPanel(found, state, (_, isOtherTwo) => {
+    told();
+    if (isOtherTwo) draw();
+  });
+  show(root, head, h("div", { class: "u-stack" }, figures, overlapNote(id), panel.element));
+  holdToFlip((isFlipped) => panel.flip(isFlipped));
   const timer = setInterval(async () => {
     if (TERMINAL.includes(found.status)) return clearInterval(timer);
     if (document.hidden) return;
@@ -47,11 +59,11 @@ async function open(root, id) {
     // What fails here is tried again in a moment; what is shown stays true as of then.
     found = await get(`/evaluations/${id}`).catch(() => found);
     draw();
-    if (found.num_pairs !== before) pairs.renew(found);
+    if (found.num_pairs !== before) panel.renew(found);
   }, REFRESH_MS);
 }
 
-function header(found) {
+function header(found, state, chosen) {
   const { config } = found;
   const settings = [
     `${plural(config.num_prompts, "prompt")} × ${plural(config.samples_per_prompt, "seed")}`,
@@ -67,8 +79,8 @@ function header(found) {
       "div",
       {},
       h("p", { class: "u-crumb" }, h("a", { href: `/run?id=${found.run_id}` }, found.name || "Evaluation"), " › Compare"),
-      h("h1", {}, headline(found)),
-      ...fates(found.difference),
+      h("h1", {}, headline(chosen, found.status)),
+      ...fates(chosen.difference),
       h("p", { class: "u-muted", style: "margin-top:4px;overflow-wrap:anywhere" }, policies(config)),
       h("p", { class: "u-small u-muted", style: "margin-top:4px" }, settings.join(" · ")),
     ),
@@ -77,29 +89,57 @@ function header(found) {
       { class: "u-row" },
       status(found.status),
       h("a", { class: "u-btn", href: `/label?run=${found.run_id}` }, "Send to people"),
+      exportLink(found, state),
+      action("Copy link", copyLink),
       apiButton(),
     ),
   );
 }
 
-function policies(config) {
-  return ["base ", h("b", {}, config.base.source), ", tuned ", h("b", {}, config.policy.source)];
+function exportLink(found, state) {
+  const path = url(`/api/v1/evaluations/${found.run_id}/export`, { format: "csv", ...twoOf(state) });
+  return h("a", { class: "u-btn", href: path, download: "", title: "All pairs as a table" }, "CSV");
 }
 
-function headline({ base, policy, difference, status: state }) {
+async function copyLink(button) {
+  try {
+    await navigator.clipboard.writeText(location.href);
+  } catch {
+    // A browser gives the clipboard only to pages of this machine or behind TLS.
+    dialog("A link to what you see", h("p", { class: "u-code" }, location.href));
+    return;
+  }
+  button.textContent = "Copied";
+  setTimeout(() => {
+    button.textContent = "Copy link";
+  }, 1200);
+}
+
+function policies(config) {
+  return Object.entries(sourcesOf(config)).flatMap(([label, source], index) => [index ? ", " : "", `${nameOf(label)} `, h("b", {}, source)]);
+}
+
+function headline({ base, policy, difference }, state) {
   if (difference) {
     const [low, high] = difference.intervals.overall;
     const pair = `${figure(base.values.overall)} → ${figure(policy.values.overall)}`;
     return `${pair}, ${signed(difference.values.overall)} [${signed(low)}, ${signed(high)}]`;
   }
+  if (base && policy) return `${figure(base.values.overall)} → ${figure(policy.values.overall)}`;
   return TERMINAL.includes(state) ? "Not measured to its end" : "Being measured";
 }
 
-function noFigures({ status: state }) {
-  const why = TERMINAL.includes(state)
-    ? "There are none: the evaluation ended before its last picture, and intervals need all of them."
-    : "The figures come with the last picture: intervals need all of them.";
+function noFigures(found, { base, policy }) {
+  const why = found.difference || found.differences.length
+    ? `Differences are measured to ${nameOf(found.scores[0].policy)}, paired by prompt and seed; between ${nameOf(base)} and ${nameOf(policy)} there is none. The table below has each policy's own figures.`
+    : TERMINAL.includes(found.status)
+      ? "There are none: the evaluation ended before its last picture, and intervals need all of them."
+      : "The figures come with the last picture: intervals need all of them.";
   return h("p", { class: "u-chart-none" }, why);
+}
+
+function everyPolicyCard(found) {
+  return found.scores.length > 2 ? card("Every policy", everyPolicy(found)) : null;
 }
 
 function fates(difference) {
@@ -109,131 +149,8 @@ function fates(difference) {
   return [h("p", { style: "margin-top:4px" }, words)];
 }
 
-function pairPanel(found) {
-  const state = { order: "worst", task: "", isFlipped: false };
-  const body = h("div", { class: "u-pairs-body" }),
-    note = h("p", { class: "u-small u-muted u-push" });
-  const pathOf = (after) => url(`/evaluations/${found.run_id}/pairs`, { ...wanted(), limit: PAGE_SIZE, after });
-  const wanted = () => ({ order: state.order, task: state.task });
-  const draw = () => {
-    note.textContent = storedWords(found);
-    if (!pairs.items.length) return show(body, nothing(found));
-    show(
-      body,
-      h("div", { class: "u-pairs" }, ...pairs.items.map(pairTile)),
-      pairs.hasMore ? h("p", { class: "u-more" }, action("Load more", () => pairs.load(true))) : null,
-    );
-  };
-  const pairs = new PagedList(pathOf, draw, body);
-  const choose = (name) => (value) => {
-    state[name] = value;
-    pairs.load();
-  };
-  const tasks = select("Task", [], choose("task"));
-  // Tasks come one after another while the evaluation runs.
-  const renew = (newer) => {
-    found = newer;
-    setOptions(tasks, [["", "Every task"], ...found.tasks.map((task) => [task, task.replaceAll("_", " ")])]);
-    pairs.load();
-  };
-  const flip = (isFlipped = !state.isFlipped) => {
-    state.isFlipped = isFlipped;
-    body.classList.toggle("flipped", isFlipped);
-    button.setAttribute("aria-pressed", String(isFlipped));
-  };
-  const button = h(
-    "button",
-    { class: "u-btn", type: "button", "aria-pressed": "false", title: "Hold f", onclick: () => flip() },
-    "Flip",
-  );
-  const tools = h(
-    "div",
-    { class: "u-row", style: "margin-bottom:16px" },
-    select("Order", ORDERS, choose("order")),
-    tasks,
-    button,
-    note,
-  );
-  renew(found);
-  return { element: card("Pairs", h("div", {}, tools, body)), flip, renew };
-}
-
 /** While the key is down, each picture stands in the other's place. */
 function holdToFlip(flip) {
-  keys([["f", "Hold: base and tuned change places", () => flip(true)]]);
+  keys([["f", "Hold: the two change places", () => flip(true)]]);
   addEventListener("keyup", (event) => event.key === "f" && flip(false));
-}
-
-function storedWords({ config, num_pairs: stored, num_wins: wins, num_losses: losses }) {
-  const made = config.num_prompts * config.samples_per_prompt;
-  const fates = `${plural(wins, "win")}, ${plural(losses, "loss", "losses")}, ${stored - wins - losses} equal`;
-  return stored ? `${stored} of ${plural(made, "pair")} stored: ${fates}` : "";
-}
-
-function nothing(found) {
-  if (found.num_pairs)
-    return empty("No pair of this task is stored", "Choose another task: pictures of the first prompts are kept.");
-  if (TERMINAL.includes(found.status))
-    return empty(
-      "No pairs",
-      "The evaluation ended before both policies had made a picture. Its run says why.",
-      h("a", { class: "u-btn", href: `/run?id=${found.run_id}` }, "Open the run"),
-    );
-  return empty("No pairs yet", "The pictures of base and policy appear here as the evaluation makes them.");
-}
-
-function pairTile(pair) {
-  const sides = [
-    ["base", pair.base],
-    ["tuned", pair.policy],
-  ];
-  const kind = pair.difference > 0 ? "u-up" : pair.difference < 0 ? "u-down" : "u-muted";
-  return h(
-    "article",
-    { class: "u-pair", "aria-label": pair.prompt },
-    h(
-      "button",
-      { type: "button", class: "u-pair-pictures", title: "Compare closely", onclick: () => closely(pair) },
-      ...sides.map(([name, sample]) =>
-        h(
-          "span",
-          { class: "u-pair-side" },
-          h("img", { src: sample.image_url, alt: `${name}: ${pair.prompt}`, loading: "lazy" }),
-          h("span", { class: "u-small u-muted" }, `${name} ${figure(sample.reward)}`),
-        ),
-      ),
-    ),
-    h("p", { class: "u-small prompt" }, pair.prompt),
-    h("p", { class: `u-small ${kind}` }, pair.difference === 0 ? "equal" : signed(pair.difference)),
-  );
-}
-
-/** Both pictures at one place: drag the line between them; the replays are one click away. */
-function closely(pair) {
-  // The line lies under the handle: base to its left, tuned to its right, as the words below say.
-  const top = h("img", { src: pair.base.image_url, alt: `base: ${pair.prompt}` });
-  const range = h("input", { class: "u-range", type: "range", min: 0, max: 100, value: 50, "aria-label": "Where base ends and tuned begins" });
-  const move = () => {
-    top.style.clipPath = `inset(0 ${100 - range.value}% 0 0)`;
-  };
-  range.addEventListener("input", move);
-  move();
-  dialog(
-    `“${pair.prompt}”`,
-    h(
-      "div",
-      { class: "u-slider" },
-      h("img", { src: pair.policy.image_url, alt: `tuned: ${pair.prompt}` }),
-      top,
-    ),
-    h("div", { class: "u-row", style: "margin-top:8px" }, h("span", {}, "base"), range, h("span", {}, "tuned")),
-    h(
-      "p",
-      { class: "u-small", style: "margin-top:8px" },
-      `seed ${pair.seed} · reward ${figure(pair.base.reward)} → ${figure(pair.policy.reward)} · replays: `,
-      h("a", { class: "u-link", href: `/sample?id=${pair.base.id}` }, "base"),
-      ", ",
-      h("a", { class: "u-link", href: `/sample?id=${pair.policy.id}` }, "tuned"),
-    ),
-  );
 }

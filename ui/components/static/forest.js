@@ -1,4 +1,5 @@
-// A comparison's figures by task: base, tuned, and the paired difference drawn on one axis with its interval.
+// A comparison's figures by task: two policies and their paired difference drawn on one axis; and all policies as a table.
+import { nameOf } from "./compare_names.js";
 import { h, svg } from "./dom.js";
 import { figure, signed, ticks } from "./format.js";
 
@@ -6,8 +7,18 @@ const ROW = 24,
   MARGIN = 4; // Per cent of the axis that stay free at either end, for half a dot or a number.
 const HIDDEN = ["num_wins", "num_losses", "num_ties", "win_rate"];
 
-export function forest(found) {
-  const { base, policy, difference } = found;
+/** The figures of the two policies that a state names; their difference where one was measured. */
+export function chosenFigures(found, { base, policy }) {
+  const of = (label) => found.scores.find((score) => score.policy === label) ?? null;
+  const name = policy === "policy" ? "difference" : `difference:${policy}`;
+  const isToFirst = found.scores[0]?.policy === base;
+  const difference = isToFirst ? (found.differences.find((each) => each.policy === name) ?? null) : null;
+  // It is told of the first two.
+  const smallest = name === "difference" && difference ? found.smallest_visible : null;
+  return { base: of(base), policy: of(policy), difference, smallest };
+}
+
+export function forest({ base, policy, difference, smallest }, state) {
   const names = rowsOf(difference.values);
   const ends = names.flatMap((name) => difference.intervals[name] ?? [difference.values[name]]);
   const low = Math.min(0, ...ends),
@@ -29,10 +40,10 @@ export function forest(found) {
     h(
       "table",
       { class: "u-table u-forest" },
-      h("thead", {}, h("tr", {}, ...heads().concat(h("th", { scope: "col" }, axis(low, high, at))))),
+      h("thead", {}, h("tr", {}, ...heads(state).concat(h("th", { scope: "col" }, axis(low, high, at))))),
       h("tbody", {}, ...names.map(row)),
     ),
-    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, ...words(found)),
+    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, ...words(smallest)),
   );
 }
 
@@ -42,8 +53,8 @@ function rowsOf(values) {
   return [...first, ...tasks.filter((name) => !first.includes(name)).sort()];
 }
 
-function heads() {
-  const names = ["base", "tuned", "difference"];
+function heads(state) {
+  const names = [nameOf(state.base), nameOf(state.policy), "difference"];
   return [
     h("th", { scope: "col" }, "task"),
     ...names.map((name) => h("th", { scope: "col", class: "num" }, name)),
@@ -87,10 +98,36 @@ export function axis(low, high, at, tell = signed) {
   );
 }
 
-function words({ smallest_visible: smallest }) {
-  return [
-    "Intervals at 95 %, the difference paired by prompt and seed. ",
-    `The smallest overall difference that this many prompts show in four of five evaluations is ${figure(smallest)}. `,
-    "Prompts are the small world's held-out captions: no training caption is one, but own prompts of a run may be.",
-  ];
+function words(smallest) {
+  const visible = `The smallest overall difference that this many prompts show in four of five evaluations is ${figure(smallest)}.`;
+  return ["Intervals at 95 %, the difference paired by prompt and seed. ", smallest === null ? null : visible];
+}
+
+/** Every policy's figures by task, each but the first with its difference to the first where that is beyond chance. */
+export function everyPolicy({ scores, differences }) {
+  const names = rowsOf(scores[0].values);
+  const toFirst = (label) => differences.find((each) => each.policy === (label === "policy" ? "difference" : `difference:${label}`));
+  const value = (score, name) => {
+    const [low, high] = toFirst(score.policy)?.intervals[name] ?? [0, 0];
+    const kind = low > 0 ? "u-up" : high < 0 ? "u-down" : "";
+    const change = kind ? signed(toFirst(score.policy).values[name]) : "";
+    return h(
+      "td",
+      { class: "num", "data-name": nameOf(score.policy) },
+      figure(score.values[name]),
+      kind ? h("span", { class: `u-small ${kind}` }, ` ${change}`) : null,
+      interval(score.intervals[name], figure),
+    );
+  };
+  return h(
+    "div",
+    {},
+    h(
+      "table",
+      { class: "u-table u-many" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "task"), ...scores.map((score) => h("th", { scope: "col", class: "num" }, nameOf(score.policy))))),
+      h("tbody", {}, ...names.map((name) => h("tr", {}, h("th", { scope: "row" }, name.replaceAll("_", " ")), ...scores.map((score) => value(score, name))))),
+    ),
+    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, `Intervals at 95 %. A signed number is the paired difference to ${nameOf(scores[0].policy)}, where its interval leaves out zero.`),
+  );
 }

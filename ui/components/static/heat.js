@@ -33,7 +33,8 @@ function layerValues(trajectory, index, layer) {
   );
 }
 
-export function paintGrid(canvas, trajectory, index, layer, colours) {
+/** `range` is what the colours span: of this trajectory alone, unless grids that stand side by side share one. */
+export function paintGrid(canvas, trajectory, index, layer, colours, range = layerRange(trajectory, layer)) {
   const { num_rows: rows, num_columns: columns } = trajectory;
   const scale = Math.max(1, Math.floor((canvas.clientWidth * devicePixelRatio) / columns) || 40);
   canvas.width = columns * scale;
@@ -41,7 +42,7 @@ export function paintGrid(canvas, trajectory, index, layer, colours) {
   const context = canvas.getContext("2d"),
     step = trajectory.steps[index];
   const values = layerValues(trajectory, index, layer),
-    [low, high] = layerRange(trajectory, layer);
+    [low, high] = range;
   for (let cell = 0; cell < rows * columns; cell += 1) {
     const x = (cell % columns) * scale,
       y = Math.floor(cell / columns) * scale,
