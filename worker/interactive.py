@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend import queue
 from backend.artifacts import run_folder, sha256_of
 from backend.db import transaction
-from backend.reward_tests.folder import CLAIM, RewardTestFolder
 from backend.reward_tests.folder import FOLDER as REWARD_TESTS
+from backend.reward_tests.folder import RewardTestFolder
 from backend.samples import frames_repository as frames
 from backend.samples.files import frames_path
 from backend.schemas.config import run_config_adapter
@@ -57,9 +57,8 @@ def answer_reward_test(test_id: str) -> None:
 
 def perform_test(folder: RewardTestFolder) -> None:
     """Performs a test that has no answer yet."""
-    if not folder.path.is_dir() or folder.is_finished:
+    if not folder.path.is_dir() or folder.is_finished or not folder.begin():
         return
-    folder.mark(CLAIM)
     # With the first task, not with the process: torch takes seconds and half a gigabyte.
     from worker.jobs.reward_test import answered  # noqa: PLC0415
 

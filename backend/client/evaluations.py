@@ -46,6 +46,11 @@ class EvaluationRoutes(Connection):
             after=after,
         )
 
+    def export_pairs(self, run_id: RunID, *, base: str | None = None, policy: str | None = None) -> str:
+        """All stored pairs of two policies as CSV."""
+        chosen = {name: value for name, value in (("base", base), ("policy", policy)) if value is not None}
+        return self._send("GET", f"/evaluations/{run_id}/export", params=chosen).text
+
     def get_pair(
         self, run_id: RunID, sample_id: RunID, *, base: str | None = None, policy: str | None = None
     ) -> SamplePair:

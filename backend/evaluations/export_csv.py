@@ -1,4 +1,4 @@
-"""Pairs of an evaluation as CSV, a line a pair, streamed; safe to open in a spreadsheet. It knows no request."""
+"""Pairs of an evaluation as CSV, a line a pair; safe to open in a spreadsheet. It knows no request."""
 
 from __future__ import annotations
 

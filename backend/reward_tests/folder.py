@@ -26,20 +26,22 @@ from backend.schemas.reward_test import (
     RewardTestState,
 )
 
-REQUEST, PICTURE, RESULT, FAILURE, CLAIM, SENT = (
+REQUEST, PICTURE, RESULT, FAILURE, CLAIM, SENT, TRIES = (
     "request.json",
     "picture.png",
     "result.json",
     "failure.txt",
     "claimed",
     "sent",
+    "tries",
 )
+MAX_TRIES = 3
 FOLDER = "reward-tests"
 NUM_KEPT = 200
 MOST_PIXELS = 2**24
 
-# A worker that holds a test longer than this has died of it; a message that is older may be lost.
-_CLAIM_SECONDS, _SENT_SECONDS = 600.0, 15.0
+# A worker says before each reward that it is at it: one that is silent for longer has died; an older message is lost.
+_CLAIM_SECONDS, _SENT_SECONDS = 120.0, 15.0
 
 
 class RewardTestFolder:
@@ -70,6 +72,21 @@ class RewardTestFolder:
     def mark(self, name: str) -> None:
         """Notes that it was claimed or sent, now."""
         (self.path / name).touch()
+
+    def begin(self) -> bool:
+        """Claims the test and counts the try; False, and the test has failed, where too many were lost."""
+        path = self.path / TRIES
+        tries = 1 + (len(path.read_bytes()) if path.is_file() else 0)
+        if tries > MAX_TRIES:
+            self.fail(
+                f"{MAX_TRIES} tries in a row were lost: the interactive worker died while it tested, often for lack of "
+                "memory. Test fewer or smaller rewards at once"
+            )
+            return False
+        with path.open("ab") as file:
+            file.write(b".")
+        self.mark(CLAIM)
+        return True
 
     def finish(self, result: RewardTestResult) -> None:
         """Keeps the answer."""

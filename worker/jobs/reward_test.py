@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 from torch import Tensor
 
 from backend.artifacts import RunFolder, write_atomically
-from backend.reward_tests.folder import PICTURE, RewardTestFolder
+from backend.reward_tests.folder import CLAIM, PICTURE, RewardTestFolder
 from backend.schemas.reward import RewardConfig
 from backend.schemas.reward_test import VARIANTS, RewardAnswer, RewardTestResult, VariantScore
 from worker.jobs.reward_sources import with_folders
@@ -37,8 +37,11 @@ def answered(folder: RewardTestFolder, runs_dir: Path) -> RewardTestResult:
         pictures.append(bent)
     batch = torch.stack([_as_tensor(each) for each in pictures])
     beside = RunFolder(runs_dir / "reward-test")  # Learned rewards lie beside it, as beside any run.
-    rewards = tuple(_tested(reward, batch, request.prompt, beside) for reward in request.rewards)
-    return RewardTestResult(device=f"cpu, {torch.get_num_threads()} threads", rewards=rewards)
+    rewards = []
+    for reward in request.rewards:
+        folder.mark(CLAIM)
+        rewards.append(_tested(reward, batch, request.prompt, beside))
+    return RewardTestResult(device=f"cpu, {torch.get_num_threads()} threads", rewards=tuple(rewards))
 
 
 def _tested(reward: RewardConfig, batch: Tensor, prompt: str, beside: RunFolder) -> RewardAnswer:

@@ -83,6 +83,25 @@ def test_the_interactive_worker_answers_once_and_keeps_the_pictures(
     assert (folder.path / "result.json").stat().st_mtime_ns == written
 
 
+def test_a_test_that_kills_the_worker_is_given_up_after_three_tries(
+    folder: RewardTestFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        """As when the process is gone: nothing is caught, nothing is told."""
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(reward_test, "answered", die)
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            interactive.perform_test(folder)
+        assert folder.to_wire().state is RewardTestState.TESTING
+    interactive.perform_test(folder)
+    told = folder.to_wire()
+    assert (told.state, "3 tries in a row were lost" in (told.error or "")) == (RewardTestState.FAILED, True)
+
+
 def test_a_test_that_cannot_be_performed_is_told_as_failed(folder: RewardTestFolder) -> None:
     (folder.path / "picture.png").unlink()
     interactive.perform_test(folder)
