@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from backend.cli.bundle_commands import bundle_app
 from backend.cli.catalogue_commands import models, recipes
+from backend.cli.compare_command import compare
 from backend.cli.export_command import export_metrics
 from backend.cli.label_commands import label_app
 from backend.cli.output import show_error
@@ -37,7 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (up, migrate, sample, evaluate, preflight, models, recipes, export_metrics, openapi, version):
+COMMANDS = (up, migrate, sample, evaluate, compare, preflight, models, recipes, export_metrics, openapi, version)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(run_app, name="run")
 app.add_typer(label_app, name="label")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 from backend.client.connection import Connection, RunID
 from backend.schemas.base import Page
-from backend.schemas.evaluation import Comparison, PairOrder, SamplePair
+from backend.schemas.evaluation import Comparison, ExportFormat, PairOrder, SamplePair
 from backend.schemas.overlap import Overlap
 
 
@@ -56,3 +58,18 @@ class EvaluationRoutes(Connection):
     ) -> SamplePair:
         """The pair of which a sample is either picture."""
         return self._get(SamplePair, f"/evaluations/{run_id}/pairs/{sample_id}", base=base, policy=policy)
+
+    def export_comparison(
+        self,
+        run_id: RunID,
+        wanted: ExportFormat,
+        file: IO[bytes],
+        *,
+        base: str | None = None,
+        policy: str | None = None,
+        num_pairs: int = 24,
+    ) -> int:
+        """Writes all pairs as a table, or a report in one file, into an open file; gives its size in bytes."""
+        chosen = {"base": base, "policy": policy}
+        params = {name: label for name, label in chosen.items() if label is not None}
+        return self._receive(f"/evaluations/{run_id}/export", file, format=wanted.value, num_pairs=num_pairs, **params)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+import re
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
 
-from backend.dependencies import After, Limit, RunsDirDep, SessionDep, decode_cursor, encode_cursor
+from backend.dependencies import After, Limit, RunsDirDep, SessionDep, decode_cursor, encode_cursor, sessions_of
 from backend.evaluations import overlap, repository, service
-from backend.evaluations.export_csv import csv_lines
+from backend.evaluations.report.gather import gather_report
+from backend.evaluations.report.page import write_report
 from backend.evaluations.repository import PairChoice, PairPlace
+from backend.evaluations.table import write_table
 from backend.schemas.base import Page
-from backend.schemas.evaluation import Comparison, PairOrder, PairTally, SamplePair
+from backend.schemas.evaluation import Comparison, ExportFormat, PairOrder, PairTally, SamplePair
 from backend.schemas.overlap import Overlap
 
 router = APIRouter(tags=["evaluations"])
@@ -40,6 +44,9 @@ def chosen_pairs(
 
 
 ChoiceDep = Annotated[PairChoice, Depends(chosen_pairs)]
+EXPORTED: dict[int | str, dict[str, object]] = {
+    200: {"description": "The file, sent while it is made", "content": {"text/csv": {}, "text/html": {}}}
+}
 
 
 @router.get("/evaluations/{run_id}")
@@ -73,29 +80,47 @@ def list_pairs(
     return Page(data=service.pairs_of(session, run_id, choice, shown), has_more=has_more, next_cursor=cursor)
 
 
-@router.get("/evaluations/{run_id}/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-def export_pairs(session: SessionDep, run_id: UUID, choice: ChoiceDep, format: Literal["csv"] = "csv") -> Response:
-    """All stored pairs of two policies as a table, in the order of their prompts."""
-    lines = csv_lines(repository.stream_pairs(session, run_id=run_id, choice=choice))
-    # Read here, while the transaction is open; 10,000 pairs are 3 MB.
-    content = "".join(lines)
-    headers = {"Content-Disposition": f'attachment; filename="comparison-{str(run_id)[-8:]}.csv"'}
-    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
-
-
 @router.get("/evaluations/{run_id}/pairs/tally")
 def tally_pairs(session: SessionDep, run_id: UUID, choice: ChoiceDep) -> PairTally:
     """How many pairs such a choice leaves over, and how they fared."""
-    counts = repository.count_pairs(session, run_id=run_id, choice=choice)
-    return PairTally(
-        num_pairs=counts.num_pairs, num_wins=counts.num_wins, num_losses=counts.num_losses, tasks=counts.tasks
-    )
+    return service.tally(session, run_id, choice)
 
 
 @router.get("/evaluations/{run_id}/pairs/{sample_id}")
 def get_pair(session: SessionDep, run_id: UUID, sample_id: UUID, choice: ChoiceDep) -> SamplePair:
     """The pair of which a sample is either picture; order, task and bounds do not matter."""
     return service.find_pair(session, run_id, choice, sample_id)
+
+
+@router.get("/evaluations/{run_id}/export", response_class=StreamingResponse, responses=EXPORTED)
+def export_comparison(
+    request: Request,
+    session: SessionDep,
+    runs_dir: RunsDirDep,
+    run_id: UUID,
+    choice: ChoiceDep,
+    format: Annotated[
+        ExportFormat, Query(description="csv: a line a pair; html: a report in one file")
+    ] = ExportFormat.CSV,
+    num_pairs: Annotated[int, Query(ge=0, le=100, description="Of html: at most so many worst and best pairs")] = 24,
+) -> StreamingResponse:
+    """The comparison as a file, sent while it is made: all pairs as a table, or a report that opens from the disk.
+
+    Order matters to neither; task and bounds choose pairs of both.
+    """
+    row, config = service.get_evaluation(session, run_id)
+    if format is ExportFormat.CSV:
+        content = write_table(sessions_of(request), run_id, config, choice)
+        media_type = "text/csv; charset=utf-8"
+    else:
+        content = write_report(gather_report(session, runs_dir, run_id, choice, num_pairs), runs_dir)
+        media_type = "text/html; charset=utf-8"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.name).strip("-.")[:60] or "comparison"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}-{str(run_id)[-8:]}.{format}"',
+        "Cache-Control": "no-store",
+    }
+    return StreamingResponse(content, media_type=media_type, headers=headers)
 
 
 def _finite(difference: float) -> float:

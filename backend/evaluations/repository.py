@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -85,18 +85,16 @@ def get_pair(session: Session, *, run_id: UUID, choice: PairChoice, sample_id: U
     return None if row is None else _rows_of(row)
 
 
-def stream_pairs(session: Session, *, run_id: UUID, choice: PairChoice, chunk: int = 500) -> Iterator[PairRows]:
-    """All chosen pairs in the order of their prompts, read in chunks so that memory stays bounded."""
+def list_by_prompt(
+    session: Session, *, run_id: UUID, choice: PairChoice, limit: int, after: PairPlace | None = None
+) -> list[PairRows]:
+    """The chosen pairs in the order of their prompts."""
     query = _chosen(select(BaseGroup, BaseSample, PolicyGroup, PolicySample, DIFFERENCE), run_id, choice)
-    place, last = tuple_(PolicyGroup.index, PolicySample.index), (-1, -1)
-    while True:
-        part = query.where(place > last).order_by(PolicyGroup.index, PolicySample.index).limit(chunk)
-        rows = [_rows_of(row) for row in session.execute(part)]
-        yield from rows
-        if len(rows) < chunk:
-            return
-        last = (rows[-1].place.group_index, rows[-1].place.index)
-        session.expunge_all()
+    place = tuple_(PolicyGroup.index, PolicySample.index)
+    if after is not None:
+        query = query.where(place > (after.group_index, after.index))
+    rows = session.execute(query.order_by(PolicyGroup.index, PolicySample.index).limit(limit))
+    return [_rows_of(row) for row in rows]
 
 
 def other_samples(
@@ -148,8 +146,8 @@ def list_scores(session: Session, *, run_id: UUID) -> Sequence[EventRow]:
     return session.scalars(query.order_by(EventRow.seq)).all()
 
 
-def _rows_of(row: Row[Any]) -> PairRows:
-    base_group, base, group, sample, difference = tuple(row)
+def _rows_of(row: Row[*tuple[Any, ...]]) -> PairRows:
+    base_group, base, group, sample, difference = row
     return PairRows(base_group, base, group, sample, PairPlace(difference, group.index, sample.index))
 
 

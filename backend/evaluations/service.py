@@ -15,7 +15,7 @@ from backend.runs import repository as runs
 from backend.samples.wire import sample_of
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import run_config_adapter
-from backend.schemas.evaluation import Comparison, SamplePair
+from backend.schemas.evaluation import Comparison, PairTally, SamplePair
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.run import RunStatus
@@ -119,6 +119,14 @@ def pairs_of(session: Session, run_id: UUID, choice: PairChoice, rows: Sequence[
     """Pairs as the API shows them, with what the other policies made of the same prompts and seeds."""
     others = repository.other_samples(session, run_id=run_id, pairs=rows, choice=choice)
     return [_pair_of(each, others[each.policy.id]) for each in rows]
+
+
+def tally(session: Session, run_id: UUID, choice: PairChoice) -> PairTally:
+    """How many pairs a choice leaves over, and how they fared."""
+    counts = repository.count_pairs(session, run_id=run_id, choice=choice)
+    return PairTally(
+        num_pairs=counts.num_pairs, num_wins=counts.num_wins, num_losses=counts.num_losses, tasks=counts.tasks
+    )
 
 
 def _refused(name: str, message: str) -> MalformedError:

@@ -57,7 +57,7 @@ def _taken(buffer: io.StringIO) -> bytes:
 def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
     about = [pair.provenance.get(f"picture_{place}") or {} for place in (0, 1)]
     shared = {
-        "prompt": _plain(pair.prompt),
+        "prompt": plain(pair.prompt),
         "task": pair.task or "",
         "image_0": f"{PICTURES}/{pair.image_0}",
         "image_1": f"{PICTURES}/{pair.image_1}",
@@ -65,7 +65,7 @@ def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
     }
     for place, told in enumerate(about):
         shared |= {
-            f"policy_{place}": _plain(str(told.get("policy", ""))),
+            f"policy_{place}": plain(str(told.get("policy", ""))),
             f"run_{place}": told.get("run_id", ""),
             f"seed_{place}": told.get("seed", ""),
             f"reward_{place}": told.get("reward", ""),
@@ -90,7 +90,7 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text with an apostrophe before what a spreadsheet would take for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -89,16 +89,18 @@ function header(found, state, chosen) {
       { class: "u-row" },
       status(found.status),
       h("a", { class: "u-btn", href: `/label?run=${found.run_id}` }, "Send to people"),
-      exportLink(found, state),
+      exportLink(found, state, "html", "Report"),
+      exportLink(found, state, "csv", "CSV"),
       action("Copy link", copyLink),
       apiButton(),
     ),
   );
 }
 
-function exportLink(found, state) {
-  const path = url(`/api/v1/evaluations/${found.run_id}/export`, { format: "csv", ...twoOf(state) });
-  return h("a", { class: "u-btn", href: path, download: "", title: "All pairs as a table" }, "CSV");
+function exportLink(found, state, format, label) {
+  const title = format === "html" ? "The whole comparison in one file that opens anywhere" : "All pairs as a table";
+  const path = url(`/api/v1/evaluations/${found.run_id}/export`, { format, ...twoOf(state) });
+  return h("a", { class: "u-btn", href: path, download: "", title }, label);
 }
 
 async function copyLink(button) {

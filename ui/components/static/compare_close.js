@@ -19,7 +19,8 @@ const MOVES = { slider: 5, beside: 0, replays: 0 };
 export function openClosely(pair, state, config, go, onChange) {
   const view = new CloseView(pair, state, config, go, onChange);
   view.draw();
-  return view;
+  // Not the first control: what is typed there would be the control's.
+  view.box.focus();
 }
 
 class CloseView {
@@ -174,7 +175,7 @@ class CloseView {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select")) return;
     const key = event.key === " " ? "Space" : event.key;
     // Space and Enter on a control belong to the control.
-    if (["Space", "Enter"].includes(key) && event.target.closest("button, a, input")) return;
+    if (["Space", "Enter"].includes(key) && event.target.closest("button, a, input:not([type=range])")) return;
     const handler = this.keys().get(key);
     if (!handler) return;
     event.preventDefault();
@@ -208,7 +209,7 @@ function beside(sides) {
   const figures = sides.map(([label, sample]) =>
     h(
       "figure",
-      { class: "u-stack tight" },
+      {},
       h("img", { src: sample.image_url, alt: `${nameOf(label)}: ${sample.prompt}` }),
       h("figcaption", {}, h("b", {}, nameOf(label)), ` ${figure(sample.reward)}`, verdict(sample)),
     ),

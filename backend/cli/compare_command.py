@@ -1,0 +1,78 @@
+"""`unmask compare`: an evaluation's policies as figures, and as files: a report that opens anywhere, and a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from backend.cli.output import AsJSON, err, number_text, out, print_json, print_table
+from backend.cli.run_commands import RunID, find_run
+from backend.cli.studio import connect
+from backend.client import StudioClient
+from backend.errors import MalformedError
+from backend.schemas.evaluation import Comparison, ExportFormat
+from backend.schemas.event import ScoreMeasured
+from backend.schemas.run import Run
+
+
+def compare(
+    context: typer.Context,
+    run_id: RunID,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the report to this file; it opens anywhere")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write all pairs to this file, a line each")] = None,
+    base: Annotated[str | None, typer.Option(help="Label of the policy compared to; default: base")] = None,
+    policy: Annotated[str | None, typer.Option(help="Label of the other policy; default: policy")] = None,
+    num_pairs: Annotated[int, typer.Option(min=0, max=100, help="Worst and best pairs in the report")] = 24,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what an evaluation has measured of two policies, and write it to files."""
+    client = connect(context)
+    run = find_run(client, run_id)
+    found = client.get_comparison(run.id)
+    for path, wanted in ((html, ExportFormat.HTML), (csv, ExportFormat.CSV)):
+        if path is not None:
+            _write(client, run, wanted, path, base, policy, num_pairs)
+    if as_json:
+        print_json(found)
+    else:
+        _tell(found)
+
+
+def _write(
+    client: StudioClient,
+    run: Run,
+    wanted: ExportFormat,
+    path: Path,
+    base: str | None,
+    policy: str | None,
+    num_pairs: int,
+) -> None:
+    """Writes beside the file first: one that does not come whole leaves nothing behind."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            client.export_comparison(run.id, wanted, file, base=base, policy=policy, num_pairs=num_pairs)
+        part.replace(path)
+    except OSError as error:
+        raise MalformedError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    err().print(f"Wrote {escape(str(path))}")
+
+
+def _tell(found: Comparison) -> None:
+    figures = [*found.scores, *found.differences]
+    rows = [_row(score, name) for score in figures for name in score.values if not name.endswith("_strict")]
+    print_table(("policy", "figure", "value", "95 %"), rows, "Nothing is measured yet.")
+    out().print(f"pairs stored: {found.num_pairs}; wins {found.num_wins}, losses {found.num_losses}")
+
+
+def _row(score: ScoreMeasured, name: str) -> tuple[str, str, str, str]:
+    ends = score.intervals.get(name)
+    interval = "" if ends is None else f"[{number_text(ends[0])}, {number_text(ends[1])}]"
+    return score.policy, name, number_text(score.values[name]), interval

@@ -1,0 +1,111 @@
+"""The report's tables of figures with their intervals, and the forest plot of the paired differences as inline SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from backend.evaluations.report.words import figure, interval, name_of, signed, words_of
+from backend.schemas.event import ScoreMeasured
+
+_HIDDEN = ("num_wins", "num_losses", "num_ties", "win_rate")
+_ROW, _LEFT, _WIDTH, _MARGIN = 26, 130, 480, 16
+
+
+@dataclass(frozen=True)
+class ChosenFigures:
+    """The two policies of a report, and their difference where one was measured."""
+
+    base: ScoreMeasured
+    policy: ScoreMeasured
+    difference: ScoreMeasured | None
+
+
+def figure_names(values: Mapping[str, float | None]) -> list[str]:
+    """Overall figures first, then tasks and further scores; without counts of pairs, and strict ones once."""
+    names = [name for name in values if name not in _HIDDEN and not name.endswith("_strict")]
+    first = [name for name in ("overall", "strict") if name in names]
+    return first + sorted(name for name in names if name not in first)
+
+
+def difference_table(chosen: ChosenFigures) -> str:
+    """A row a figure: both policies and the paired difference, each with its interval."""
+    difference = chosen.difference
+    labels = (name_of(chosen.base.policy), name_of(chosen.policy.policy))
+    rows = []
+    for name in figure_names(chosen.base.values):
+        cells = [_cell(score, name) for score in (chosen.base, chosen.policy)]
+        if difference is not None:
+            ends = difference.intervals.get(name)
+            cells.append(f"<td>{signed(difference.values.get(name))} {interval(ends, is_signed=True)}</td>")
+        rows.append(_row(name, cells))
+    return _table(("task", *labels, *(() if difference is None else ("difference",))), rows)
+
+
+def every_policy_table(scores: Iterable[ScoreMeasured]) -> str:
+    """A row a figure, a column a policy."""
+    found = list(scores)
+    rows = [_row(name, [_cell(score, name) for score in found]) for name in figure_names(found[0].values)]
+    return _table(("task", *(name_of(score.policy) for score in found)), rows)
+
+
+def forest(difference: ScoreMeasured) -> str:
+    """Each figure's difference and its 95 % interval on one axis, as an SVG of its own width."""
+    names = figure_names(difference.values)
+    values = {name: difference.values[name] or 0.0 for name in names}
+    ends = {name: difference.intervals.get(name, (values[name], values[name])) for name in names}
+    low = min(0.0, *(each[0] for each in ends.values()))
+    high = max(0.0, *(each[1] for each in ends.values()))
+    span = (high - low) or 1.0
+
+    def at(value: float) -> float:
+        return round(_LEFT + _MARGIN + (value - low) / span * (_WIDTH - _LEFT - 2 * _MARGIN), 1)
+
+    bottom = len(names) * _ROW
+    parts = [f'<line class="axis" x1="{at(0)}" x2="{at(0)}" y1="0" y2="{bottom}"/>']
+    for place, name in enumerate(names):
+        parts += _whisker(
+            name, place * _ROW + _ROW // 2, values[name], ends[name], at(ends[name][0]), at(ends[name][1])
+        )
+        parts.append(
+            f'<circle class="{_kind(ends[name])}" cx="{at(values[name])}" cy="{place * _ROW + _ROW // 2}" r="4"/>'
+        )
+    for mark in _ticks(low, high):
+        parts.append(f'<text x="{at(mark)}" y="{bottom + 16}" text-anchor="middle">{signed(mark)}</text>')
+    box = f'viewBox="0 0 {_WIDTH} {bottom + 24}" role="img" aria-label="Paired differences with 95 % intervals"'
+    return f'<svg class="forest" {box}>{"".join(parts)}</svg>'
+
+
+def _whisker(name: str, y: int, value: float, ends: tuple[float, float], left: float, right: float) -> list[str]:
+    told = f"{words_of(name)}: {signed(value)} [{signed(ends[0])}, {signed(ends[1])}]"
+    return [
+        f'<text x="0" y="{y + 4}">{words_of(name)}</text>',
+        f'<line class="{_kind(ends)}" x1="{left}" x2="{right}" y1="{y}" y2="{y}"><title>{told}</title></line>',
+    ]
+
+
+def _kind(ends: tuple[float, float]) -> str:
+    """Whether the interval leaves out zero, and on which side."""
+    return "up" if ends[0] > 0 else "down" if ends[1] < 0 else "even"
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """A few round values that cover the axis."""
+    raw = (high - low) / 4 or 1.0
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    return [round(k * step, 9) for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _cell(score: ScoreMeasured, name: str) -> str:
+    return f"<td>{figure(score.values.get(name))} {interval(score.intervals.get(name))}</td>"
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return f'<tr><th scope="row">{words_of(name)}</th>{"".join(cells)}</tr>'
+
+
+def _table(heads: Iterable[str], rows: list[str]) -> str:
+    head = "".join(f'<th scope="col">{each}</th>' for each in heads)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
