@@ -61,6 +61,7 @@ class PairCounts:
     num_pairs: int
     num_wins: int
     num_losses: int
+    num_unjudged: int
     tasks: tuple[str, ...]
 
 
@@ -122,13 +123,15 @@ def other_samples(
 def count_pairs(session: Session, *, run_id: UUID, choice: PairChoice | None = None) -> PairCounts:
     """How many pairs are stored, won and lost, and their tasks; of base and policy unless told otherwise."""
     won, lost = func.count().filter(DIFFERENCE > 0), func.count().filter(DIFFERENCE < 0)
-    columns = select(PolicyGroup.task, func.count(), won, lost)
+    unjudged = func.count().filter((PolicySample.reward - BaseSample.reward).is_(None))
+    columns = select(PolicyGroup.task, func.count(), won, lost, unjudged)
     query = _chosen(columns, run_id, choice or PairChoice()).group_by(PolicyGroup.task)
     rows = [tuple(row) for row in session.execute(query)]
     return PairCounts(
         num_pairs=sum(row[1] for row in rows),
         num_wins=sum(row[2] for row in rows),
         num_losses=sum(row[3] for row in rows),
+        num_unjudged=sum(row[4] for row in rows),
         tasks=tuple(sorted(row[0] for row in rows if row[0] is not None)),
     )
 

@@ -125,7 +125,11 @@ def tally(session: Session, run_id: UUID, choice: PairChoice) -> PairTally:
     """How many pairs a choice leaves over, and how they fared."""
     counts = repository.count_pairs(session, run_id=run_id, choice=choice)
     return PairTally(
-        num_pairs=counts.num_pairs, num_wins=counts.num_wins, num_losses=counts.num_losses, tasks=counts.tasks
+        num_pairs=counts.num_pairs,
+        num_wins=counts.num_wins,
+        num_losses=counts.num_losses,
+        num_unjudged=counts.num_unjudged,
+        tasks=counts.tasks,
     )
 
 

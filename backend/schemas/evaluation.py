@@ -48,6 +48,7 @@ class PairTally(WireModel):
     num_pairs: int
     num_wins: int = Field(description="Those whose picture of the policy has the higher reward")
     num_losses: int
+    num_unjudged: int = Field(description="Those of which a picture has no reward: neither won, lost nor equal")
     tasks: tuple[str, ...] = Field(description="Their tasks")
 
 

@@ -212,13 +212,14 @@ def test_a_pair_is_found_by_either_picture_and_holds_the_others(api: TestClient,
 
 
 def test_the_tally_counts_what_a_choice_leaves_over(api: TestClient, evaluation: UUID) -> None:
-    def tally(**query: Any) -> tuple[int, int, int]:
+    def tally(**query: Any) -> tuple[int, ...]:
         found = api.get(f"/api/v1/evaluations/{evaluation}/pairs/tally", params=query).json()
-        return found["num_pairs"], found["num_wins"], found["num_losses"]
+        return tuple(found[f"num_{name}"] for name in ("pairs", "wins", "losses", "unjudged"))
 
-    assert tally() == (2, 1, 1)
-    assert tally(min_difference=0) == (1, 1, 0)
-    assert tally(base="policy", policy="step-20") == (2, 1, 0)
+    assert tally() == (2, 1, 1, 0)
+    assert tally(min_difference=0) == (1, 1, 0, 0)
+    # The second was not judged, which is neither won, lost nor equal.
+    assert tally(base="policy", policy="step-20") == (2, 1, 0, 1)
 
 
 def test_the_client_writes_what_the_api_sends(api: TestClient, evaluation: UUID, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ HOT_PAGES = (
     ("sample", "Sample", "sample"),
     ("inpaint", "Inpaint", "inpaint"),
     ("compare", "Compare", "compare"),
+    ("try", "Try", "try"),
     ("rewards", "Rewards", "rewards"),
     ("reward-test", "Reward sandbox", "reward_test"),
     ("label", "Label", "label"),

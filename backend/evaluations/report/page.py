@@ -78,10 +78,11 @@ def _top(contents: ReportContents) -> Iterator[str]:
 
 def _headline(contents: ReportContents) -> str:
     chosen, tally = contents.chosen, contents.tally
-    equal = tally.num_pairs - tally.num_wins - tally.num_losses
+    equal = tally.num_pairs - tally.num_wins - tally.num_losses - tally.num_unjudged
+    unjudged = f", {tally.num_unjudged} without a reward" if tally.num_unjudged else ""
     fates = (
         f"<p>{counted(tally.num_pairs, 'stored pair', 'stored pairs')}: {counted(tally.num_wins, 'win', 'wins')}, "
-        f"{counted(tally.num_losses, 'loss', 'losses')}, {equal} equal.</p>"
+        f"{counted(tally.num_losses, 'loss', 'losses')}, {equal} equal{unjudged}.</p>"
     )
     if chosen is None:
         return "<p>Not measured to its end: there are pictures, but no figures.</p>" + fates

@@ -1,7 +1,7 @@
 // Policies on the same prompts and seeds: the figures with their intervals, and pairs, worst regressions first.
 import { TERMINAL, get, query as url } from "./api.js";
 import { openById } from "./by_id.js";
-import { nameOf, sourcesOf, twoOf } from "./compare_names.js";
+import { nameOf, numPrompts, sourcesOf, twoOf } from "./compare_names.js";
 import { PAGE_SIZE, PairPanel, wantedOf } from "./compare_pairs.js";
 import { addressOf, readState } from "./compare_state.js";
 import { action, card, dialog, h, show, status, titled } from "./dom.js";
@@ -64,9 +64,10 @@ async function open(root, id) {
 }
 
 function header(found, state, chosen) {
-  const { config } = found;
+  const { config } = found,
+    prompts = numPrompts(found);
   const settings = [
-    `${plural(config.num_prompts, "prompt")} × ${plural(config.samples_per_prompt, "seed")}`,
+    `${prompts === null ? "a prompt set" : plural(prompts, "prompt")} × ${plural(config.samples_per_prompt, "seed")}`,
     `${config.sampling.num_unmasking_steps} unmasking steps`,
     `guidance ${figure(config.sampling.guidance_scale)}`,
     `temperature ${figure(config.sampling.temperature)}`,
@@ -122,12 +123,15 @@ function policies(config) {
 }
 
 function headline({ base, policy, difference }, state) {
-  if (difference) {
-    const [low, high] = difference.intervals.overall;
-    const pair = `${figure(base.values.overall)} → ${figure(policy.values.overall)}`;
-    return `${pair}, ${signed(difference.values.overall)} [${signed(low)}, ${signed(high)}]`;
+  // Prompts that no verifier knows have no overall figure, but may have scores.
+  const name = base && ["overall", ...Object.keys(base.values)].find((each) => each in base.values);
+  if (name && policy) {
+    const pair = `${name === "overall" ? "" : `${name.replaceAll("_", " ")} `}${figure(base.values[name])} → ${figure(policy.values[name])}`;
+    const ends = difference?.intervals[name];
+    if (!difference) return pair;
+    return `${pair}, ${signed(difference.values[name])}${ends ? ` [${signed(ends[0])}, ${signed(ends[1])}]` : ""}`;
   }
-  if (base && policy) return `${figure(base.values.overall)} → ${figure(policy.values.overall)}`;
+  if (base && policy) return "Pictures without scores";
   return TERMINAL.includes(state) ? "Not measured to its end" : "Being measured";
 }
 

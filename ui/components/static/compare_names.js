@@ -19,3 +19,8 @@ export function sourcesOf(config) {
 export function twoOf({ base, policy }) {
   return { base: base === "base" ? "" : base, policy: policy === "policy" ? "" : policy };
 }
+
+/** How many prompts are shown: own ones are all used, whatever num_prompts says; null where only the run will tell. */
+export function numPrompts({ config, scores }) {
+  return config.prompts.texts.length || scores[0]?.num_prompts || (config.prompts.prompt_set ? null : config.num_prompts);
+}

@@ -1,8 +1,7 @@
 // The pairs of a comparison: two pictures each, or a column for every policy; in order, by task, by difference.
-import { get, query as url } from "./api.js";
+import { TERMINAL, get, query as url } from "./api.js";
 import { openClosely } from "./compare_close.js";
-import { labelsOf, nameOf, twoOf } from "./compare_names.js";
-import { TERMINAL } from "./api.js";
+import { labelsOf, nameOf, numPrompts, twoOf } from "./compare_names.js";
 import { action, card, empty, failure, h, select, setOptions, show, toast } from "./dom.js";
 import { figure, plural, signed } from "./format.js";
 import { PagedList } from "./paged.js";
@@ -205,11 +204,13 @@ function change({ difference }) {
   return h("p", { class: `u-small ${kind}` }, difference === 0 ? "equal" : signed(difference));
 }
 
-function storedWords({ config, num_pairs: stored }, tally) {
+function storedWords(found, tally) {
+  const { config, num_pairs: stored } = found;
   if (!tally || !stored) return "";
-  const { num_pairs: shown, num_wins: wins, num_losses: losses } = tally;
-  const fates = `${plural(wins, "win")}, ${plural(losses, "loss", "losses")}, ${shown - wins - losses} equal`;
-  const made = config.num_prompts * config.samples_per_prompt;
+  const { num_pairs: shown, num_wins: wins, num_losses: losses, num_unjudged: unjudged } = tally;
+  const equal = `${shown - wins - losses - unjudged} equal${unjudged ? `, ${unjudged} without a reward` : ""}`;
+  const fates = `${plural(wins, "win")}, ${plural(losses, "loss", "losses")}, ${equal}`;
+  const made = (numPrompts(found) ?? 0) * config.samples_per_prompt;
   if (shown !== stored) return `${shown} of ${plural(stored, "stored pair")}: ${fates}`;
   return `${stored} of ${plural(Math.max(made, stored), "pair")} stored: ${fates}`;
 }

@@ -5,6 +5,7 @@ const PAGES = [
   ["/", "Home", "h"],
   ["/runs", "Runs", "r"],
   ["/launch", "Launch", "l"],
+  ["/try", "Try", "t"],
   ["/prompts", "Prompts", "p"],
   ["/rewards", "Rewards", "w"],
   ["/label", "Label", "v"],
