@@ -40,6 +40,7 @@ from backend.runs import endpoints as runs
 from backend.runs import event_endpoints as run_events
 from backend.runs.stream import EventFeed
 from backend.samples import endpoints as samples
+from backend.samples import followed_endpoints as followed_prompts
 from backend.schemas.base import Problem
 from backend.settings import Settings, get_settings
 
@@ -59,6 +60,7 @@ ROUTERS = (
     run_events.router,
     bundles.router,
     samples.router,
+    followed_prompts.router,
     evaluations.router,
     preferences.router,
     rating.router,

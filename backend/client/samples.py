@@ -6,7 +6,7 @@ from typing import Literal
 
 from backend.client.connection import Connection, RunID
 from backend.schemas.base import Page
-from backend.schemas.sample import Group, GroupStep, Sample, SampleFrames, Trajectory
+from backend.schemas.sample import FollowedPrompt, Group, GroupStep, Sample, SampleFrames, Trajectory
 
 
 class SampleRoutes(Connection):
@@ -29,6 +29,20 @@ class SampleRoutes(Connection):
     def list_group_steps(self, run_id: RunID) -> list[GroupStep]:
         """Which steps have groups."""
         return [GroupStep.model_validate(each) for each in self._send("GET", f"/runs/{run_id}/groups/steps").json()]
+
+    def list_followed_prompts(
+        self, run_id: RunID, *, purpose: str = "probe", limit: int = 20, after: str | None = None
+    ) -> Page[FollowedPrompt]:
+        """Prompts of which a run stored pictures more than once."""
+        path = f"/runs/{run_id}/prompts"
+        return self._get(Page[FollowedPrompt], path, purpose=purpose, limit=limit, after=after)
+
+    def list_groups_of_prompt(
+        self, run_id: RunID, prompt: str, *, purpose: str = "probe", limit: int = 20, after: str | None = None
+    ) -> Page[Group]:
+        """One prompt's groups from step to step."""
+        path = f"/runs/{run_id}/prompts/groups"
+        return self._get(Page[Group], path, prompt=prompt, purpose=purpose, limit=limit, after=after)
 
     def get_sample(self, sample_id: RunID) -> Sample:
         """One sample."""

@@ -121,6 +121,16 @@ class GroupStep(WireModel):
     mean_reward: Number
 
 
+class FollowedPrompt(WireModel):
+    """A prompt of which a run stored pictures more than once."""
+
+    prompt: str
+    task: str | None
+    num_groups: int = Field(description="How often: a group a step and policy")
+    first_step: int
+    last_step: int
+
+
 class TrajectoryStep(WireModel):
     """One unmasking step of one sample; grids are row-major lists over the token grid."""
 

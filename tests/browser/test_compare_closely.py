@@ -33,7 +33,9 @@ def performed(client: StudioClient, values: dict[str, Any]) -> Run:
 @pytest.fixture(scope="module")
 def many(client: StudioClient) -> Run:
     """Three policies, of which the tuned one has made its first steps; replays of the first prompts alone."""
-    trained = performed(client, SMALL_TRAINING | {"num_steps": 3, "optimizer": {"learning_rate": 1e-3}})
+    trained = performed(
+        client, SMALL_TRAINING | {"name": "to compare", "num_steps": 3, "optimizer": {"learning_rate": 1e-3}}
+    )
     values = {
         "kind": "evaluate",
         "name": "three policies",
@@ -121,11 +123,11 @@ def test_any_two_of_many_policies_are_compared_and_a_link_opens_the_same(open_pa
     expect(page.locator("h1")).to_contain_text("0 [0, 0]")
     expect(page.get_by_text("24 of 24 pairs stored: 0 wins, 0 losses, 24 equal")).to_be_visible()
     page.locator(".u-columns").first.get_by_title("Compare tuned closely").click()
-    assert page.locator("dialog .u-row span").all_inner_texts() == ["base", "tuned"]
+    expect(page.locator("dialog .u-row span")).to_have_text(["base", "tuned"])
     page.select_option("dialog select[aria-label=Left]", "again")
-    assert page.locator("dialog .u-row span").all_inner_texts() == ["again", "tuned"]
+    expect(page.locator("dialog .u-row span")).to_have_text(["again", "tuned"])
     linked = open_page(page.url)
-    assert linked.locator("dialog .u-row span").all_inner_texts() == ["again", "tuned"]
+    expect(linked.locator("dialog .u-row span")).to_have_text(["again", "tuned"])
     expect(linked.locator("select[aria-label=Policy]")).to_have_value("again")
     linked.keyboard.press("Escape")
     linked.select_option("select[aria-label='Compared to']", "policy")

@@ -23,6 +23,7 @@ HOT_PAGES = (
     ("inpaint", "Inpaint", "inpaint"),
     ("compare", "Compare", "compare"),
     ("try", "Try", "try"),
+    ("strip", "Prompt over steps", "strip"),
     ("rewards", "Rewards", "rewards"),
     ("reward-test", "Reward sandbox", "reward_test"),
     ("label", "Label", "label"),

@@ -184,7 +184,7 @@ class CloseView {
 }
 
 /** Both pictures at one place: drag the line between them. The first lies left of the line, as the words below say. */
-function slider([[first, one], [second, other]], line = 50) {
+export function slider([[first, one], [second, other]], line = 50) {
   const top = h("img", { src: one.image_url, alt: `${nameOf(first)}: ${one.prompt}` });
   const range = h("input", {
     class: "u-range",

@@ -18,7 +18,7 @@ export function boardPanel(run) {
     never: "There are no pictures: the run ended before it had stored any.",
   });
   const body = h("div", {}, none.element);
-  const more = h("a", { class: "u-push", href: `/groups?id=${run.id}`, hidden: true }, "Whole board"),
+  const more = h("a", { href: `/groups?id=${run.id}`, hidden: true }, "Whole board"),
     at = h("span", { class: "u-small u-muted" });
   let newest = null,
     isLoading = false;
@@ -49,7 +49,10 @@ export function boardPanel(run) {
     newest = event.step;
     if (!isPast) load().catch(later);
   };
-  return { element: card("Groups", body, at, more), take, settle: load, renew: none.renew };
+  // Held-out prompts come again at every probe, from the same seeds.
+  const strip = run.kind === "train" ? h("a", { href: `/strip?id=${run.id}` }, "Prompts over steps") : null;
+  const links = h("span", { class: "u-row u-push" }, strip, more);
+  return { element: card("Groups", body, at, links), take, settle: load, renew: none.renew };
 }
 
 export function eventPanel(run) {

@@ -1,5 +1,5 @@
 // One picture: its prompt, seed, rewards and why; its unmasking replay; and the other samples of its group.
-import { get, getAll } from "./api.js";
+import { get, getAll, query } from "./api.js";
 import { ALL_RUNS, openById } from "./by_id.js";
 import { card, h, identifier, show, titled } from "./dom.js";
 import { figure, signed } from "./format.js";
@@ -142,7 +142,7 @@ function heading(sample, run) {
         identifier(sample.id),
       ),
     ),
-    h("div", { class: "u-row" }, ...exports, h("a", { class: "u-btn", href: `/reward-test?sample=${sample.id}` }, "Test rewards"), sample.has_trajectory ? h("a", { class: "u-btn", href: `/inpaint?sample=${sample.id}` }, "Paint over") : null, apiButton()),
+    h("div", { class: "u-row" }, ...exports, h("a", { class: "u-btn", href: `/reward-test?sample=${sample.id}` }, "Test rewards"), sample.purpose === "probe" ? h("a", { class: "u-btn", href: query(`/strip`, { id: sample.run_id, prompt: sample.prompt }) }, "Over steps") : null, sample.has_trajectory ? h("a", { class: "u-btn", href: `/inpaint?sample=${sample.id}` }, "Paint over") : null, apiButton()),
   );
 }
 

@@ -11,7 +11,7 @@ const PAGES = [
   ["/label", "Label", "v"],
   ["/models", "Models", "m"],
 ];
-const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/inpaint": "/runs", "/compare": "/runs", "/label-results": "/label", "/reward-test": "/rewards" };
+const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/inpaint": "/runs", "/strip": "/runs", "/compare": "/runs", "/label-results": "/label", "/reward-test": "/rewards" };
 const extraKeys = new Map();
 let calls = [];
 
