@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backend.artifacts import sha256_of
+from backend.schemas.every_run import ALIAS_PREFIX
 from backend.schemas.reward import RewardConfig, RewardName
 from backend.schemas.reward_report import MORE_VOTES, RewardModelReport
 
@@ -56,6 +57,8 @@ def proven_folder(source: str, runs_dir: Path) -> Path:
     Raises:
         ValueError: it is not there, its weights are not those that its report speaks of, or no better than chance.
     """
+    if source.startswith(ALIAS_PREFIX):
+        raise ValueError(f"the learned reward's source is {source!r}: only a studio knows aliases; name its run")
     folder = learned_folder(source, runs_dir)
     report = read_report(folder)
     if report.refusal is not None:

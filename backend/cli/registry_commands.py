@@ -83,12 +83,14 @@ def delete(context: typer.Context, ref: Ref) -> None:
 
 @alias_app.command("set")
 def set_alias(context: typer.Context, name: Name, ref: Ref, note: Note = "", as_json: AsJSON = False) -> None:
-    """Have a name mean a model, new or moved."""
+    """Have a name mean a policy or a reward model, new or moved; it keeps to the one or the other."""
     alias = connect(context).set_alias(name, AliasSet(target=ref, note=note))
     if as_json:
         print_json(alias)
     else:
-        out().print(escape(f"alias:{alias.name} means {alias.target}, move {alias.revision}"))
+        out().print(
+            escape(f"alias:{alias.name} means {alias.kind.replace('_', ' ')} {alias.target}, move {alias.revision}")
+        )
 
 
 @alias_app.command("list")
@@ -99,9 +101,14 @@ def list_aliases(context: typer.Context, as_json: AsJSON = False) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [(each.name, each.target, str(each.revision), age_text(each.updated_at)) for each in found]
+    rows = [
+        (each.name, each.kind.replace("_", " "), each.target, str(each.revision), age_text(each.updated_at))
+        for each in found
+    ]
     print_table(
-        ("name", "source", "move", "moved"), rows, "There is no alias: `unmask alias set champion run:<id>@<step>`."
+        ("name", "kind", "source", "move", "moved"),
+        rows,
+        "There is no alias: `unmask alias set champion run:<id>@<step>`.",
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from backend.db import Row
-from backend.schemas.registry import Alias, AliasMove
+from backend.schemas.registry import Alias, AliasKind, AliasMove
 
 
 class AliasRow(Row):
@@ -25,11 +25,12 @@ class AliasRow(Row):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
-    def to_wire(self) -> Alias:
-        """The alias as everyone sees it."""
+    def to_wire(self, kind: AliasKind) -> Alias:
+        """The alias as everyone sees it; its kind is that of the model that it means."""
         return Alias(
             name=self.name,
             target=self.target,
+            kind=kind,
             revision=self.revision,
             created_at=self.created_at,
             updated_at=self.updated_at,

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
+from sqlalchemy.orm import Session
 
 from backend.dependencies import After, Limit, RunsDirDep, SessionDep, decode_cursor, encode_cursor
 from backend.models import AliasRow
@@ -25,13 +26,13 @@ def list_aliases(session: SessionDep, limit: Limit = 20, after: After = None) ->
     rows = repository.list_aliases(session, limit=limit + 1, after=None if place is None else place[0])
     has_more, shown = len(rows) > limit, rows[:limit]
     cursor = encode_cursor(shown[-1].name) if has_more else None
-    return Page(data=[row.to_wire() for row in shown], has_more=has_more, next_cursor=cursor)
+    return Page(data=aliases.told(session, shown), has_more=has_more, next_cursor=cursor)
 
 
 @router.get("/{name}")
 def get_alias(session: SessionDep, response: Response, name: AliasName) -> Alias:
     """What a name means now."""
-    return _answer(response, aliases.get_alias(session, name))
+    return _answer(session, response, aliases.get_alias(session, name))
 
 
 @router.put("/{name}")
@@ -43,8 +44,11 @@ def set_alias(
     wanted: AliasSet,
     if_match: IfMatch = None,
 ) -> Alias:
-    """Has a name mean a model, new or moved. With If-Match, only when nobody else moved it since."""
-    return _answer(response, aliases.set_alias(session, runs_dir, name, wanted, if_match))
+    """Has a name mean a model, new or moved. With If-Match, only when nobody else moved it since.
+
+    A name of policies cannot be moved to a reward model, nor back: 409 says how to go on.
+    """
+    return _answer(session, response, aliases.set_alias(session, runs_dir, name, wanted, if_match))
 
 
 @router.delete("/{name}", status_code=204)
@@ -63,6 +67,6 @@ def list_moves(session: SessionDep, name: AliasName, limit: Limit = 20, after: A
     return Page(data=[row.to_wire() for row in shown], has_more=has_more, next_cursor=cursor)
 
 
-def _answer(response: Response, row: AliasRow) -> Alias:
+def _answer(session: Session, response: Response, row: AliasRow) -> Alias:
     response.headers["ETag"] = aliases.etag_of(row)
-    return row.to_wire()
+    return aliases.told(session, [row])[0]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from backend.errors import MalformedError, NotFoundError, OutdatedError
+from backend.errors import ConflictError, MalformedError, NotFoundError, OutdatedError
 from backend.models import AliasMoveRow, AliasRow
 from backend.registry import repository, service
 from backend.registry.refs import read_ref
 from backend.runs import repository as runs
 from backend.schemas.base import FieldProblem
-from backend.schemas.registry import AliasSet, ModelKind
+from backend.schemas.registry import Alias, AliasKind, AliasSet, ModelKind
+
+_WORDS = {AliasKind.POLICY: "policy", AliasKind.REWARD_MODEL: "reward model"}
 
 
 def get_alias(session: Session, name: str) -> AliasRow:
@@ -28,14 +31,16 @@ def set_alias(session: Session, runs_dir: Path, name: str, wanted: AliasSet, if_
     """Has a name mean a model from now on; a repeat of what holds already changes nothing.
 
     Raises:
-        MalformedError: when the target is no policy of the registry.
+        MalformedError: when the target is no model of the registry.
+        ConflictError: when the name means a policy and the target is a reward model, or the other way round.
         OutdatedError: when `if_match` names a state before the last move.
     """
-    target = _checked_target(session, runs_dir, wanted.target)
+    target, kind = _checked_target(session, runs_dir, wanted.target)
     row = repository.find_alias(session, name=name, is_locked=True)
     _match(row, name, if_match)
     if row is not None and row.target == target:
         return row
+    _refuse_other_kind(session, row, target, kind)
     previous = None if row is None else row.target
     revision = repository.last_revision(session, name=name) + 1
     if row is None:
@@ -64,6 +69,12 @@ def give_up_alias(session: Session, name: str, if_match: str | None) -> None:
     session.add(AliasMoveRow(name=name, revision=row.revision + 1, target=None, previous=row.target))
 
 
+def told(session: Session, rows: Sequence[AliasRow]) -> list[Alias]:
+    """The aliases as everyone sees them, each with its kind."""
+    rewards = repository.reward_models_among(session, targets=[row.target for row in rows])
+    return [row.to_wire(AliasKind.REWARD_MODEL if row.target in rewards else AliasKind.POLICY) for row in rows]
+
+
 def etag_of(row: AliasRow) -> str:
     """The alias's entity tag: the number of its last move."""
     return f'"{row.revision}"'
@@ -75,7 +86,7 @@ def _match(row: AliasRow | None, name: str, if_match: str | None) -> None:
     raise OutdatedError(f"alias {name!r} was moved since it was read: read it again, then repeat the change")
 
 
-def _checked_target(session: Session, runs_dir: Path, target: str) -> str:
+def _checked_target(session: Session, runs_dir: Path, target: str) -> tuple[str, AliasKind]:
     try:
         ref = read_ref(target)
         if ref.run_id is not None:
@@ -84,7 +95,16 @@ def _checked_target(session: Session, runs_dir: Path, target: str) -> str:
         model = service.get_model(session, runs_dir, ref)
     except (MalformedError, NotFoundError) as error:
         raise MalformedError(error.detail, (FieldProblem(pointer="/target", message=error.detail),)) from error
-    if model.kind is ModelKind.REWARD_MODEL:
-        text = f"{target!r} is a reward model: an alias stands for a policy, so name a checkpoint or an export"
-        raise MalformedError(text, (FieldProblem(pointer="/target", message=text),))
-    return model.source
+    kind = AliasKind.REWARD_MODEL if model.kind is ModelKind.REWARD_MODEL else AliasKind.POLICY
+    return model.source, kind
+
+
+def _refuse_other_kind(session: Session, row: AliasRow | None, target: str, kind: AliasKind) -> None:
+    """A run that is started by the name tomorrow must be able to use what it means then."""
+    if row is None or (before := told(session, [row])[0].kind) is kind:
+        return
+    text = (
+        f"alias {row.name!r} means a {_WORDS[before]}, but {target!r} is a {_WORDS[kind]}: choose another name for it, "
+        f"or give {row.name!r} up first"
+    )
+    raise ConflictError(text, (FieldProblem(pointer="/target", message=text),))

@@ -21,7 +21,7 @@ from backend.models import (
     PromptSetVersionRow,
     RunRow,
 )
-from backend.registry.refs import ModelRef
+from backend.registry.refs import ModelRef, read_ref
 from backend.schemas.every_run import RunKind
 from backend.schemas.run import RunStatus
 
@@ -113,6 +113,14 @@ def aliases_of(session: Session, *, targets: Collection[str]) -> dict[str, tuple
     for target, name in session.execute(query):
         found.setdefault(target, []).append(name)
     return {target: tuple(names) for target, names in found.items()}
+
+
+def reward_models_among(session: Session, *, targets: Collection[str]) -> frozenset[str]:
+    """Those of the refs that name a reward model's run."""
+    runs = {each: run_id for each in targets if (run_id := read_ref(each).run_id) is not None}
+    query = select(RunRow.id).where(RunRow.id.in_(runs.values()), RunRow.kind == REWARD_MODEL)
+    found = set(session.scalars(query)) if runs else set()
+    return frozenset(each for each, run_id in runs.items() if run_id in found)
 
 
 def aliases_of_run(session: Session, *, run_id: UUID) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from backend import queue
 from backend.dependencies import RunsDirDep, SessionDep
 from backend.reward_models.service import list_rewards
 from backend.reward_tests.folder import FOLDER, SENT, RewardTestFolder, create_test, find_test, sent_picture
+from backend.runs.aliases import freeze
 from backend.samples import repository as samples
 from backend.samples.files import files_of
 from backend.samples.frames import refuse_without_worker
@@ -28,11 +29,15 @@ router = APIRouter(prefix="/reward-tests", tags=["rewards"])
 def create_reward_test(
     session: SessionDep, runs_dir: RunsDirDep, response: Response, wanted: RewardTestCreate
 ) -> RewardTest:
-    """Asks rewards about a picture; read the test until it is done. Without rewards, all that are here are asked."""
+    """Asks rewards about a picture; read the test until it is done. Without rewards, all that are here are asked.
+
+    An alias is replaced by the reward model that it means now.
+    """
     refuse_without_worker(session)
     picture = _picture(session, runs_dir, wanted)
     if not wanted.rewards:
         wanted = wanted.model_copy(update={"rewards": _all_here(session, runs_dir)})
+    wanted = freeze(session, wanted, pointer="")
     folder = create_test(runs_dir.parent / FOLDER, wanted, picture)
     _send(folder)
     response.headers["Location"] = f"/api/v1/reward-tests/{folder.id}"

@@ -23,6 +23,13 @@ class ModelKind(StrEnum):
     REWARD_MODEL = "reward_model"  # Learned from votes: a reward, no policy.
 
 
+class AliasKind(StrEnum):
+    """What sort of model a name means; it stays that sort until the name is given up."""
+
+    POLICY = "policy"  # Goes wherever a policy's source does.
+    REWARD_MODEL = "reward_model"  # Goes where the source of a learned reward does.
+
+
 class Model(WireModel):
     """A model that runs can start from or be rewarded by."""
 
@@ -55,10 +62,11 @@ class ModelUser(WireModel):
 
 
 class Alias(WireModel):
-    """A name that means one model now; `alias:<name>` goes wherever a policy's source does."""
+    """A name that means one model now; `alias:<name>` goes wherever the source of its kind does."""
 
     name: str
     target: str = Field(description="The ref of the model that it means")
+    kind: AliasKind
     revision: int
     created_at: Timestamp
     updated_at: Timestamp

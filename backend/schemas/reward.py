@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from backend.schemas.base import Section, unit
+from backend.schemas.every_run import ALIAS_PREFIX
 
 
 class RewardName(StrEnum):
@@ -67,7 +68,14 @@ class RewardConfig(Section):
         max_length=1000,
         title="Source",
         description="Weights: a folder, a hub name in this machine's cache, or architecture:file; shipped = the tiny "
-        "CLIP. For learned, run:<id> of the reward model; for remote, the server's URL.",
+        "CLIP. For learned, run:<id> or alias:<name> of the reward model; for remote, the server's URL.",
+    )
+    alias: str = Field(
+        "",
+        max_length=40,
+        title="Alias",
+        description="The alias that source was taken from; the studio writes it.",
+        json_schema_extra={"readOnly": True},
     )
     normalisation: RewardNormalisation = Field(
         RewardNormalisation.NONE,
@@ -98,6 +106,11 @@ class RewardConfig(Section):
         if self.name is RewardName.LEARNED and not self.source:
             raise ValueError(
                 "rewards: learned needs a reward model as source: run:<id>, as the page Rewards lists them"
+            )
+        if self.name is not RewardName.LEARNED and (self.alias or self.source.startswith(ALIAS_PREFIX)):
+            raise ValueError(
+                f"rewards: an alias stands for a reward model or a policy, so it is no source of {self.name}: name its "
+                "weights, or take the reward learned"
             )
         if self.source == SHIPPED and self.name is not RewardName.CLIP:
             raise ValueError(f"rewards: source is shipped, but no weights of {self.name} are: give a folder")

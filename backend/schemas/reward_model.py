@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from backend.schemas.base import Section, unit
-from backend.schemas.every_run import BaseRunConfig, CheckpointConfig, RunKind
+from backend.schemas.every_run import ALIAS_PREFIX, BaseRunConfig, CheckpointConfig, RunKind
 
 
 class PairSetConfig(Section):
@@ -95,6 +95,8 @@ class RewardModelConfig(BaseRunConfig):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
+        if self.base.startswith(ALIAS_PREFIX):
+            raise ValueError(f"base is {self.base!r}, but no alias stands there: name the reward model, run:<id>")
         if self.pairs.heldout_share + self.pairs.choosing_share > 0.8:
             raise ValueError(
                 f"pairs.heldout_share {self.pairs.heldout_share:g} and choosing_share {self.pairs.choosing_share:g} "

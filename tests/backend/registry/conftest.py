@@ -13,8 +13,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import transaction
 from backend.models import RunRow
+from backend.runs import repository as runs
 from backend.samples import repository as samples
 from backend.schemas.event import CheckpointSaved
+from backend.schemas.reward_model import RewardModelConfig
+from tests.backend.reward_models import write_reward
 
 MakeRun = Callable[..., RunRow]
 
@@ -52,6 +55,22 @@ def trained(
                 saved = CheckpointSaved(step=step, sha256="s", num_bytes=5, state_hash="h", path="p")
                 samples.add_checkpoint(session, run_id=row.id, attempt=1, saved=saved)
             session.execute(update(RunRow).where(RunRow.id == row.id).values(status="succeeded"))
+        return row
+
+    return make
+
+
+@pytest.fixture
+def learned(sessions: sessionmaker[Session], tmp_path: Path) -> Callable[..., RunRow]:
+    """Makes a succeeded run with a proven reward model on disk."""
+
+    def make(name: str = "taste", **config: object) -> RunRow:
+        with transaction(sessions) as session:
+            wanted = RewardModelConfig.model_validate({"pairs": {"source": "a" * 64}} | config)
+            row = runs.create_run(session, config=wanted, kind=wanted.kind, name=name, tags=())
+            session.flush()
+            session.execute(update(RunRow).where(RunRow.id == row.id).values(status="succeeded"))
+        write_reward(tmp_path / "runs", str(row.id))
         return row
 
     return make

@@ -19,7 +19,7 @@ def test_an_alias_is_set_moved_looked_back_at_and_given_up(studio: str, shell: S
     assert "There is no alias" in shell.err
     assert shell("alias", "set", "champion", "shipped") == 0
     assert shell("alias", "set", "champion", f"run:{row.id}@10", "--note", "better at counting") == 0
-    assert shell.out == f"alias:champion means run:{row.id}@10, move 2\n"
+    assert shell.out == f"alias:champion means policy run:{row.id}@10, move 2\n"
     assert shell("alias", "list", "--json") == 0
     assert [each["target"] for each in json.loads(shell.out)] == [f"run:{row.id}@10"]
     assert shell("alias", "delete", "champion") == 0

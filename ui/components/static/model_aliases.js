@@ -2,6 +2,8 @@
 import { getAll, request } from "./api.js";
 import { action, card, dialog, failure, h, show, toast, when } from "./dom.js";
 
+const KINDS = { policy: "policy", reward_model: "reward model" };
+
 /** The card of all names; `onChange()` is called after a name was given up. */
 export function aliasCard(onChange) {
   const body = h("div", {});
@@ -24,7 +26,8 @@ function nothing() {
     { class: "u-chart-none" },
     "No name yet. Give the best model one, such as champion, with “Name” below: then ",
     h("code", {}, "alias:champion"),
-    " goes wherever a policy does, and a run keeps the model that it meant when the run was launched.",
+    " goes wherever a policy does, or, of a reward model, into the source of the reward learned. A run keeps the model that it " +
+      "meant when the run was launched.",
   );
 }
 
@@ -37,6 +40,7 @@ function list(items, reload) {
         "li",
         {},
         h("b", {}, alias.name),
+        h("span", { class: "u-tag" }, KINDS[alias.kind]),
         h("span", { class: "u-mono u-muted", style: "overflow-wrap:anywhere" }, alias.target),
         h("span", { class: "u-small u-muted" }, "since ", when(alias.updated_at)),
         h(
@@ -79,20 +83,25 @@ async function movesDialog(alias) {
 
 /** Sets a name to a model, or moves it there; a name that somebody else moved meanwhile is not overwritten. */
 export function nameDialog(model, known, after) {
-  const name = h("input", { class: "u-input", "aria-label": "Alias", list: "u-aliases", placeholder: "champion" });
+  const kind = model.kind === "reward_model" ? "reward_model" : "policy";
+  const hint = kind === "policy" ? "champion" : "taste";
+  const name = h("input", { class: "u-input", "aria-label": "Alias", list: "u-aliases", placeholder: hint });
   const note = h("input", { class: "u-input", "aria-label": "Why", placeholder: "kept with the move; may stay empty" });
   const words = h("p", { class: "u-small u-muted", "aria-live": "polite" }),
     trouble = h("div", {});
   const before = () => known.find((alias) => alias.name === name.value.trim());
   name.addEventListener("input", () => {
-    words.textContent = before() ? `Moves from ${before().target}.` : "";
+    const own = before();
+    const isOther = own && own.kind !== kind;
+    const other = `${own?.name} means a ${KINDS[own?.kind]}, and this is a ${KINDS[kind]}: choose another name.`;
+    words.textContent = isOther ? other : own ? `Moves from ${own.target}.` : "";
   });
   const box = dialog(
     `A name for ${model.name}`,
     h(
       "div",
       { class: "u-part u-stack" },
-      h("datalist", { id: "u-aliases" }, ...known.map((alias) => h("option", { value: alias.name }))),
+      h("datalist", { id: "u-aliases" }, ...known.filter((alias) => alias.kind === kind).map((alias) => h("option", { value: alias.name }))),
       h("label", { class: "u-field" }, h("span", {}, "Alias"), name),
       h("label", { class: "u-field" }, h("span", {}, "Why"), note),
       words,

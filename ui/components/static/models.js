@@ -165,7 +165,7 @@ function row(model, { trace, after, names }) {
         "div",
         { class: "u-row u-row-end" },
         action("Lineage", () => trace(model.source, true), "quiet"),
-        model.kind === "reward_model" ? null : action("Name", () => nameDialog(model, names.items(), after), "quiet"),
+        action("Name", () => nameDialog(model, names.items(), after), "quiet"),
         model.num_bytes === null ? null : h("a", { class: "u-btn quiet", href: download, download: "" }, "Download"),
         model.kind === "base" ? null : action("Delete", () => deleteDialog(model, after), "quiet u-danger"),
       ),
