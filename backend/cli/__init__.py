@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from backend.cli.bundle_commands import bundle_app
 from backend.cli.catalogue_commands import models, recipes
 from backend.cli.compare_command import compare
+from backend.cli.evaluate_command import evaluate
 from backend.cli.export_command import export_metrics
 from backend.cli.label_commands import label_app
 from backend.cli.output import show_error
 from backend.cli.pair_commands import pairs_app
-from backend.cli.picture_commands import evaluate, sample
+from backend.cli.picture_commands import sample
 from backend.cli.preflight_command import preflight
 from backend.cli.prompt_commands import prompts_app
 from backend.cli.registry_commands import alias_app, model_app

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from backend.cli.output import AsJSON, err, number_text, out, print_json, print_table
+from backend.cli.figures_table import print_figures
+from backend.cli.output import AsJSON, err, out, print_json
 from backend.cli.run_commands import RunID, find_run
 from backend.cli.studio import connect
 from backend.client import StudioClient
 from backend.errors import MalformedError
 from backend.schemas.evaluation import Comparison, ExportFormat
-from backend.schemas.event import ScoreMeasured
 from backend.schemas.run import Run
 
 
@@ -66,13 +66,5 @@ def _write(
 
 
 def _tell(found: Comparison) -> None:
-    figures = [*found.scores, *found.differences]
-    rows = [_row(score, name) for score in figures for name in score.values if not name.endswith("_strict")]
-    print_table(("policy", "figure", "value", "95 %"), rows, "Nothing is measured yet.")
+    print_figures(found.scores, found.differences)
     out().print(f"pairs stored: {found.num_pairs}; wins {found.num_wins}, losses {found.num_losses}")
-
-
-def _row(score: ScoreMeasured, name: str) -> tuple[str, str, str, str]:
-    ends = score.intervals.get(name)
-    interval = "" if ends is None else f"[{number_text(ends[0])}, {number_text(ends[1])}]"
-    return score.policy, name, number_text(score.values[name]), interval

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from backend.cli.output import err, number_text, print_json_line, status_text
+from backend.cli.output import err, number_text, print_json, print_json_line, status_text
 from backend.cli.run_views import reward_of
 from backend.client import StudioClient
 from backend.schemas.event import (
@@ -46,6 +46,22 @@ def follow(
     if not as_json:
         error = client.get_run(run.id).error
         err().print(f"The run {status.value}" + (f": {escape(error)}" if error else "."))
+    return FAILED
+
+
+def follow_quietly(
+    client: StudioClient, run: Run, *, as_json: bool, keep: Callable[[Event], None] = lambda event: None
+) -> int:
+    """Follows a run whose result is printed at its end; with --json nothing else is, so events are only kept."""
+    if not as_json:
+        return follow(client, run, as_json=False, on_event=keep)
+    tell_alarms(client, run)
+    for event in client.watch(run.id):
+        keep(event)
+    ended = client.get_run(run.id)
+    if ended.status is RunStatus.SUCCEEDED:
+        return SUCCEEDED
+    print_json(ended)
     return FAILED
 
 

@@ -1,8 +1,7 @@
-"""`unmask sample` and `unmask evaluate`: pictures of prompts, and mini-GenEval, as runs that are followed."""
+"""`unmask sample`: pictures of prompts, as a run that is followed; and the options that other picture runs share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -11,13 +10,12 @@ import typer
 from rich.markup import escape
 
 from backend.cli.configuration import checked
-from backend.cli.follow import FAILED, SUCCEEDED, follow, tell_alarms
+from backend.cli.follow import SUCCEEDED, follow_quietly
 from backend.cli.output import AsJSON, number_text, print_json, print_table
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
 from backend.errors import MalformedError
-from backend.schemas.event import Event, ScoreMeasured
-from backend.schemas.run import Run, RunCreate, RunStatus
+from backend.schemas.run import Run, RunCreate
 from backend.schemas.sample import Group
 
 Steps = Annotated[int, typer.Option("--steps", min=1, max=256, help="Unmasking steps a picture")]
@@ -50,78 +48,12 @@ def sample(
         "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
     }
     run = client.create_run(RunCreate(config=checked(values)))
-    code = _follow_quietly(client, run, as_json=as_json)
+    code = follow_quietly(client, run, as_json=as_json)
     if code != SUCCEEDED:
         raise typer.Exit(code)
     groups = _groups_of(client, run)
     paths = {} if out_dir is None else _write_pictures(client, groups, out_dir)
     _tell_pictures(run, groups, paths, as_json=as_json)
-
-
-def evaluate(
-    context: typer.Context,
-    policy: Annotated[str, typer.Argument(help="shipped, a folder, run:<id>, run:<id>@<step> or alias:<name>")],
-    base: Annotated[
-        str | None, typer.Option(help="The policy compared against, on the same captions and seeds")
-    ] = None,
-    num_prompts: Annotated[int, typer.Option(min=6, help="Distinct held-out captions")] = 500,
-    num: Annotated[int, typer.Option(min=1, max=64, help="Pictures a caption")] = 2,
-    seed: Seed = 7,
-    steps: Steps = 16,
-    guidance: Guidance = 0.0,
-    as_json: AsJSON = False,
-) -> None:
-    """Measure mini-GenEval on held-out captions."""
-    client = connect(context)
-    values = {
-        "kind": "evaluate",
-        "seed": seed,
-        "policy": {"source": policy},
-        "base": None if base is None else {"source": base},
-        "num_prompts": num_prompts,
-        "samples_per_prompt": num,
-        "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
-    }
-    run = client.create_run(RunCreate(config=checked(values)))
-    scores: list[ScoreMeasured] = []
-
-    def keep(event: Event) -> None:
-        if isinstance(event.body, ScoreMeasured):
-            scores.append(event.body)
-
-    code = _follow_quietly(client, run, as_json=as_json, keep=keep)
-    if code != SUCCEEDED:
-        raise typer.Exit(code)
-    if as_json:
-        print_json({"run_id": str(run.id), "scores": [score.model_dump(mode="json") for score in scores]})
-    else:
-        _print_scores(scores)
-
-
-def _print_scores(scores: list[ScoreMeasured]) -> None:
-    rows = []
-    for score in scores:
-        for name, value in score.values.items():
-            low, high = score.intervals.get(name, (None, None))
-            interval = "" if low is None else f"[{number_text(low)}, {number_text(high)}]"
-            rows.append((score.policy, name, number_text(value), interval))
-    print_table(("policy", "score", "value", "95 %"), rows, "The run reported no scores.")
-
-
-def _follow_quietly(
-    client: StudioClient, run: Run, *, as_json: bool, keep: Callable[[Event], None] = lambda event: None
-) -> int:
-    """Follows a run; with --json its result alone is printed, so events are only kept."""
-    if not as_json:
-        return follow(client, run, as_json=False, on_event=keep)
-    tell_alarms(client, run)
-    for event in client.watch(run.id):
-        keep(event)
-    ended = client.get_run(run.id)
-    if ended.status is RunStatus.SUCCEEDED:
-        return SUCCEEDED
-    print_json(ended)
-    return FAILED
 
 
 def _groups_of(client: StudioClient, run: Run) -> list[Group]:

@@ -18,7 +18,7 @@ from backend.schemas.prompt_set import PromptFormat, PromptSet
 prompts_app = typer.Typer(help="Prompt sets: lists of prompts that runs name.", no_args_is_help=True)
 
 # What a file's ending says of its format.
-_ENDINGS = {".txt": PromptFormat.TEXT, ".csv": PromptFormat.CSV, ".jsonl": PromptFormat.JSONL}
+ENDINGS = {".txt": PromptFormat.TEXT, ".csv": PromptFormat.CSV, ".jsonl": PromptFormat.JSONL}
 
 Which = Annotated[str, typer.Argument(help="The set's id or name, or the SHA-256 of its last version; as in `list`")]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="Empty = the last one")]
@@ -57,11 +57,11 @@ def upload(
     as_json: AsJSON = False,
 ) -> None:
     """Make a prompt set of a file; prints the hash that a run's prompts.prompt_set takes."""
-    wanted = format or _ENDINGS.get(path.suffix.lower())
+    wanted = format or ENDINGS.get(path.suffix.lower())
     if wanted is None:
-        raise MalformedError(f"{path.name} does not end in {', '.join(_ENDINGS)}: say --format text, csv or jsonl")
+        raise MalformedError(f"{path.name} does not end in {', '.join(ENDINGS)}: say --format text, csv or jsonl")
     client = connect(context)
-    earlier = _find(client, to) if to else None
+    earlier = find_prompt_set(client, to) if to else None
     called = name or (earlier.name if earlier else path.stem)
     made = client.upload_prompt_set(path, wanted, called, prompt_set_id=None if earlier is None else earlier.id)
     if as_json:
@@ -79,7 +79,7 @@ def show(
 ) -> None:
     """Show a set's prompts."""
     client = connect(context)
-    found = _find(client, which)
+    found = find_prompt_set(client, which)
     prompts = all_items(
         lambda after: client.list_prompts(found.id, version=version, limit=min(limit, 100), after=after), at_most=limit
     )
@@ -99,9 +99,9 @@ def download(
     version: Version = None,
 ) -> None:
     """Write a version to a file."""
-    wanted = format or _ENDINGS.get(out.suffix.lower(), PromptFormat.JSONL)
+    wanted = format or ENDINGS.get(out.suffix.lower(), PromptFormat.JSONL)
     client = connect(context)
-    content = client.download_prompt_set(_find(client, which).id, wanted, version=version)
+    content = client.download_prompt_set(find_prompt_set(client, which).id, wanted, version=version)
     try:
         out.write_bytes(content)
     except OSError as error:
@@ -109,7 +109,7 @@ def download(
     err().print(f"Wrote {escape(str(out))}")
 
 
-def _find(client: StudioClient, which: str) -> PromptSet:
+def find_prompt_set(client: StudioClient, which: str) -> PromptSet:
     """The only set of an id, a name, or a beginning of its last version's hash.
 
     Raises:

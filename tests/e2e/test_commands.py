@@ -43,9 +43,15 @@ def test_pictures_scores_and_a_watched_run(start_up: Callable[..., Up], tmp_path
         with Image.open(picture) as opened:
             assert opened.size == (64, 64)
 
-    evaluated = unmask("evaluate", "shipped", "--num-prompts", "6", "--num", "1", "--steps", "4", "--json")
+    policies = ("--base", "shipped", "--policy", "again=shipped")
+    asked = ("--prompt", "a photo of a star", "--prompt", "a photo of two circles", "--reward", "clip=shipped")
+    evaluated = unmask("evaluate", "shipped", *policies, *asked, "--diversity", "--steps", "4", "--json")
     assert evaluated.returncode == 0, evaluated.stderr
-    assert json.loads(evaluated.stdout)["scores"]
+    document = json.loads(evaluated.stdout)
+    assert [score["policy"] for score in document["scores"]] == ["base", "policy", "again"]
+    assert {"overall", "clip", "diversity"} <= document["scores"][2]["values"].keys()
+    # The same policy from the same seeds makes the same pictures.
+    assert [score["values"]["clip"] for score in document["differences"]] == [0, 0]
 
     (tmp_path / "small.yaml").write_text("kind: train\nnum_steps: 1\nprobe:\n  num_prompts: 0\n")
     changes = ["--set", "rollout={num_prompts: 2, group_size: 2}", "--set", "sampling.num_unmasking_steps=4"]
