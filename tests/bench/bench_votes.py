@@ -160,7 +160,7 @@ def measure(
     }
 
 
-def _wait_for_pages(address: str) -> None:
+def wait_for_pages(address: str) -> None:
     """Waits until the pages are built, which takes the whole of a core for seconds."""
     for _ in range(600):
         if httpx.get(f"{address}/gradio_api/info", trust_env=False).status_code != 503:
@@ -181,7 +181,7 @@ def main() -> int:
         migrations.upgrade(url)
         run_id = fill(url, Path(folder) / "runs", options.pairs + NUM_GOLD)
         with serve(url, app="ui.app:create_studio", DATA_DIR=folder) as address:
-            _wait_for_pages(address)
+            wait_for_pages(address)
             rows = [measure(url, address, run_id, strategy, options) for strategy in PairStrategy]
     for row in rows:
         print(json.dumps(row))

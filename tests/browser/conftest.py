@@ -23,17 +23,8 @@ from backend.client import StudioClient
 from backend.embedded.processes import Ledger
 from backend.schemas.config import run_config_adapter
 from backend.schemas.run import Run, RunCreate
+from tests.browser.chromium import CHROMIUM_FLAGS, HOW_TO_INSTALL, find_chromium
 
-CHROMIUM_FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SMALL_TRAINING = {
     "kind": "train",
     "name": "small training",
@@ -128,10 +119,9 @@ def trained(client: StudioClient) -> Run:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium of the system. Skipped where there is none, unless CI says that there must be one."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = find_chromium()
     if chromium is None:
-        message = "no Chromium is installed (Debian: apt install chromium)"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        pytest.fail(HOW_TO_INSTALL) if os.environ.get("CI") else pytest.skip(HOW_TO_INSTALL)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
