@@ -14,6 +14,7 @@ from typing import Any
 
 from backend.artifacts import RunFolder, sha256_of
 from backend.errors import MalformedError
+from backend.prompt_files import PROMPT_SETS, set_path, sets_beside
 from backend.registry.refs import SHIPPED, ModelRef, exports_of, model_folder, read_ref
 
 START = "start/policy"
@@ -55,10 +56,11 @@ class Input:
 class _Found:
     inputs: list[Input] = field(default_factory=list)
 
-    def add(self, pointer: str, source: str, role: str, place: str, path: Path) -> None:
+    def add(self, pointer: str, source: str, role: str, place: str, path: Path | None) -> None:
         is_known = any(each.place == place for each in self.inputs)
         if not is_known:
-            self.inputs.append(Input(pointer, source, role, place, path if path.exists() else None))
+            is_here = path is not None and path.exists()
+            self.inputs.append(Input(pointer, source, role, place, path if is_here else None))
 
 
 def inputs_of(kind: str, config: Mapping[str, Any], folder: RunFolder) -> list[Input]:
@@ -78,8 +80,9 @@ def inputs_of(kind: str, config: Mapping[str, Any], folder: RunFolder) -> list[I
             _add_reward(found, f"rewards.{number}.source", str(reward["source"]), runs_dir)
     prompts, pairs = config.get("prompts"), config.get("pairs")
     if isinstance(prompts, dict) and (key := prompts.get("prompt_set")):
-        place = f"prompt-sets/{key}.jsonl"
-        found.add("prompts.prompt_set", str(key), "prompt_set", place, runs_dir.parent / place)
+        # A shipped set too: it is small, and another version of the studio may ship others.
+        place = f"{PROMPT_SETS}/{key}.jsonl"
+        found.add("prompts.prompt_set", str(key), "prompt_set", place, set_path(sets_beside(runs_dir), str(key)))
     if isinstance(pairs, dict) and (key := pairs.get("source")):
         place = f"pair-sets/{key}"
         found.add("pairs.source", str(key), "pair_set", place, runs_dir.parent / place)

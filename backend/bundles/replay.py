@@ -21,6 +21,7 @@ from backend.artifacts import sha256_of
 from backend.bundles.inputs import files_of, tree_sha256
 from backend.bundles.manifest import is_safe, verify
 from backend.errors import ConflictError, MalformedError
+from backend.prompt_files import shipped_sets
 from backend.registry.refs import SHIPPED
 from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.event import Body, event_body_adapter
@@ -90,7 +91,7 @@ class Recording:
         """Has the configuration name a folder's copy; what is missing is told before anything runs."""
         if not each["place"].startswith("folders/"):
             is_there = each["source"] == SHIPPED or (into / each["place"]).exists()
-            if not is_there:
+            if not is_there and not (each["role"] == "prompt_set" and each["source"] in shipped_sets()):
                 raise ConflictError(
                     f"the run was made from {each['source']!r} ({each['pointer']}), which the bundle does not hold: "
                     "create it anew with what the run was made from"
