@@ -59,6 +59,18 @@ class ForbiddenError(StudioError):
     title = "Forbidden"
 
 
+class AlreadyVotedError(ConflictError):
+    """The rater has a vote on this pair that stands, so another one is no loss."""
+
+    code = "already_voted"
+
+
+class LinkShutError(ForbiddenError):
+    """A rater's link opens nothing: it was withdrawn, or never was one."""
+
+    code = "link_shut"
+
+
 class MisdirectedError(StudioError):
     """The request names a host that this studio does not answer for."""
 

@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.pages.rating import rating_page
+from ui.pages.rating import rating_page, rating_worker
 from ui.theme import css_variables
 
 STATIC = Path(__file__).parent / "components" / "static"
@@ -108,6 +108,10 @@ def mount_pages(app: FastAPI) -> FastAPI:
     @app.get("/studio/theme.css", include_in_schema=False)
     def theme_css() -> Response:
         return Response(css_variables(), media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/studio/rate_worker.js", include_in_schema=False)
+    def rate_worker_js() -> Response:
+        return rating_worker(STATIC)
 
     app.add_api_route("/rate", rating_page, include_in_schema=False)
     app.router.lifespan_context = lifespan  # type: ignore[assignment]

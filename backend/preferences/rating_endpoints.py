@@ -17,6 +17,7 @@ from backend.errors import GoneError, NotFoundError
 from backend.idempotency import once
 from backend.models import LabelPairRow, LabelTaskRow, RaterRow
 from backend.preferences import serving, voting
+from backend.preferences.refusals import DoorRoute
 from backend.preferences.tokens import DOOR, DoorDep, is_swapped
 from backend.schemas.preference import (
     BlindPair,
@@ -29,7 +30,7 @@ from backend.schemas.preference import (
     VotePut,
 )
 
-router = APIRouter(prefix="/rating", tags=["rating"])
+router = APIRouter(prefix="/rating", tags=["rating"], route_class=DoorRoute)
 
 MOST_PAIRS = 20
 _PNG = b"\x89PNG\r\n\x1a\n"

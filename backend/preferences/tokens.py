@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.db import transaction
 from backend.dependencies import get_settings_of_app, sessions_of
-from backend.errors import ForbiddenError
+from backend.errors import ForbiddenError, LinkShutError
 from backend.models import LabelTaskRow, RaterRow
 from backend.problems import problem_response
 
@@ -70,11 +70,17 @@ class Door:
     runs_dir: Path
     token: str | None
 
+    def rater_id(self) -> UUID | None:
+        """Whose token it is; None where it is nobody's."""
+        with transaction(self.sessions) as session:
+            found = None if self.token is None else _find(session, self.token)
+            return None if found is None else found[0].id
+
     async def do(self, work: Callable[[Session, RaterRow, LabelTaskRow], Done]) -> Done:
         """Does something for whoever asks, in one transaction.
 
         Raises:
-            ForbiddenError: without a rater's token, or with one that was withdrawn.
+            LinkShutError: without a rater's token, or with one that was withdrawn.
         """
         return await run_in_threadpool(self._do, work)
 
@@ -82,15 +88,20 @@ class Door:
         with transaction(self.sessions) as session:
             found = None if self.token is None else _find(session, self.token)
             if found is None or found[0].is_revoked:
-                raise ForbiddenError("this link opens nothing: it was withdrawn or not copied whole; ask for a new one")
+                raise LinkShutError("this link opens nothing: it was withdrawn or not copied whole; ask for a new one")
             return work(session, *found)
+
+
+def door_at(request: Request, authorization: str | None) -> Door:
+    """The door with the key of an Authorization header."""
+    return Door(sessions_of(request), get_settings_of_app(request).runs_dir, token_of(authorization))
 
 
 async def door_of(
     request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> Door:
     """The door with the key that the request brings."""
-    return Door(sessions_of(request), get_settings_of_app(request).runs_dir, token_of(authorization))
+    return door_at(request, authorization)
 
 
 DoorDep = Annotated[Door, Depends(door_of)]

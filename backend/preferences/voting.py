@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from backend.errors import ConflictError, MalformedError, NotFoundError
+from backend.errors import AlreadyVotedError, ConflictError, MalformedError, NotFoundError
 from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, VoteRow
 from backend.preferences.serving import hold
 from backend.preferences.tokens import is_swapped
@@ -42,7 +42,8 @@ def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUI
     """Stores a vote once, however often it comes. A task that was closed meanwhile still takes it: none is lost.
 
     Raises:
-        ConflictError: when the UUID came with another vote, or the rater has a vote on this pair that stands.
+        AlreadyVotedError: when the rater has a vote on this pair that stands.
+        ConflictError: when the UUID came with another vote.
         MalformedError: when the task has no such pair, or no such version of its guideline.
     """
     newest = len(task.guidelines)
@@ -114,7 +115,7 @@ def _not_stored(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: 
     _pair_of(session, task, wanted.pair_id)
     earlier = session.get(VoteRow, vote_id)
     if earlier is None:
-        raise ConflictError("you have voted on this pair already: undo that vote first")
+        raise AlreadyVotedError("you have voted on this pair already: undo that vote first")
     return _repeated(earlier, rater, wanted)
 
 

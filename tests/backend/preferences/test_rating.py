@@ -68,7 +68,7 @@ def test_without_a_link_or_with_a_withdrawn_one_the_door_stays_shut(
     api.patch(f"/api/v1/raters/{row['id']}", json={"is_revoked": True})
     for headers in (rater, {}, {"Authorization": "Bearer rater_guess"}, {"Authorization": "Bearer x"}):
         answer = api.get(DOOR, headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert (answer.status_code, answer.json()["code"]) == (403, "link_shut")
 
 
 def test_sides_are_shuffled_by_rater_and_stay_as_they_are(

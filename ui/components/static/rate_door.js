@@ -3,11 +3,13 @@ import { request } from "./api.js";
 import { h } from "./dom.js";
 
 const LIMIT_MS = 15000,
+  LONGEST_REASON = 120,
   GONE = 410;
 
 export class Door {
-  constructor(token) {
-    this.token = token;
+  /** `kept` has pictures of an earlier look at the same pairs; they never change. */
+  constructor(token, kept) {
+    Object.assign(this, { token, kept });
   }
 
   call(method, path, body, headers = {}) {
@@ -22,12 +24,20 @@ export class Door {
     return this.call("POST", "/rating/flags", body, { "Idempotency-Key": id });
   }
 
-  /** A decoded picture, or words in its place where its file is gone: the pair can still be flagged or skipped. */
+  /** Tells the task's owner, as a flag on the pair, that a vote was not taken. Nothing depends on it. */
+  tell({ id, pair_id }, { status, message }) {
+    const reason = `A vote was not accepted (${status}): ${message}`.slice(0, LONGEST_REASON);
+    this.send({ kind: "flag", id: `refused-${id}`, body: { pair_id, reason } }).catch(() => {});
+  }
+
+  /**
+   * A decoded picture whose bytes are its `blob`, or words in its place where its file is gone: the pair can still be
+   * flagged or skipped.
+   */
   async picture(url) {
-    const response = await fetch(url, { headers: { Authorization: `Bearer ${this.token}` } });
-    if (response.status === 404 || response.status === GONE) return missing();
-    if (!response.ok) throw Object.assign(new Error("the picture did not come"), { status: response.status });
-    const image = h("img", { src: URL.createObjectURL(await response.blob()), draggable: "false" });
+    const blob = (await this.kept.picture(url)) ?? (await this.fetched(url));
+    if (!blob) return missing();
+    const image = Object.assign(h("img", { src: URL.createObjectURL(blob), draggable: "false" }), { blob });
     try {
       await image.decode();
     } catch {
@@ -36,6 +46,13 @@ export class Door {
     // A small picture is shown as it is, cell by cell; a large one is scaled smoothly.
     image.classList.toggle("small", image.naturalWidth < 256);
     return image;
+  }
+
+  async fetched(url) {
+    const response = await fetch(url, { headers: { Authorization: `Bearer ${this.token}` } });
+    if (response.status === 404 || response.status === GONE) return null;
+    if (!response.ok) throw Object.assign(new Error("the picture did not come"), { status: response.status });
+    return response.blob();
   }
 }
 

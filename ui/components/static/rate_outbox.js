@@ -1,27 +1,18 @@
 // What a rater has done, kept in the browser until the studio has acknowledged it: a vote outlives a lost network, a
 // reload, a second tab and a restart of the studio. Knows ids and requests, neither pictures nor pages.
-import { lasting } from "./rate_store.js";
+import { KeptItems } from "./rate_store.js";
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
-
-/** A UUID of version 4. Browsers give `randomUUID` to secure pages only, and a studio on a laptop's network is none. */
-export function newId() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
 
 export class Outbox {
   /**
    * `send(item)` is one request. `on.change()` after what waits has changed, `on.refused(item, error)` for what the
-   * studio will never take, `on.shut()` when the link is no longer good, `on.elsewhere(item)` for another tab's.
+   * studio does not take, while it is still here, `on.shut()` when the link is no longer good, `on.elsewhere(item)` for
+   * another tab's.
    */
   constructor(token, send, on) {
-    Object.assign(this, { send, on, prefix: `unmask-rating/${token}/`, lastTime: 0, numFailed: 0, timer: 0 });
-    Object.assign(this, { work: null, isShut: false });
+    Object.assign(this, { send, on, prefix: `unmask-rating/${token}/`, numFailed: 0, timer: 0, work: null, isShut: false });
+    this.kept = new KeptItems(this.prefix);
     addEventListener("online", () => this.drain());
     addEventListener("storage", (event) => {
       if (!event.key?.startsWith(this.prefix)) return;
@@ -32,20 +23,21 @@ export class Outbox {
 
   /** What waits, in the order in which it was done. */
   items() {
-    const keys = lasting.keys().filter((key) => key.startsWith(this.prefix));
-    // Another tab may have taken one away since.
-    const texts = keys.sort().map((key) => [key, lasting.get(key)]);
-    return texts.filter(([, text]) => text).map(([key, text]) => ({ ...JSON.parse(text), key }));
+    return this.kept.all();
+  }
+
+  /** How many pairs this rater is done with that the studio does not know of yet. */
+  get numAhead() {
+    const of = (wanted) => this.items().filter(({ kind }) => kind === wanted).length;
+    return of("vote") - of("undo");
   }
 
   get isStuck() {
     return this.numFailed > 0;
   }
 
-  /** Each has a key of its own, so that tabs never overwrite each other's. */
   add(item) {
-    this.lastTime = Math.max(Date.now(), this.lastTime + 1);
-    lasting.set(`${this.prefix}${this.lastTime}-${newId().slice(0, 8)}`, JSON.stringify(item));
+    this.kept.add(item);
     this.on.change();
     return this.drain();
   }
@@ -78,7 +70,7 @@ export class Outbox {
         this.on.refused(item, error);
       }
       this.numFailed = 0;
-      lasting.remove(item.key);
+      this.kept.remove(item);
       this.on.change();
     }
   }
@@ -91,12 +83,26 @@ export class Outbox {
   }
 }
 
-/** True for what the next try may cure: no network, a studio that restarts, one that is busy. */
-export function isPassing(error) {
-  return !error.status || [408, 425, 429].includes(error.status) || error.status >= 500;
+/** Notes in the set `taken` which pairs are voted on, whatever the studio knows of it. */
+export function markTaken(items, taken) {
+  for (const { kind, pair_id: id } of items) {
+    if (kind === "vote") taken.add(id);
+    if (kind === "undo") taken.delete(id);
+  }
 }
 
-/** True where the link opens nothing: it was withdrawn, or never was one. */
+/** True for what the next try may cure: no network, a studio that restarts or is busy, a proxy that asks to sign in. */
+export function isPassing(error) {
+  const isOfProxy = [401, 403, 407].includes(error.status) && !isShutting(error);
+  return !error.status || isOfProxy || [408, 425, 429].includes(error.status) || error.status >= 500;
+}
+
+/** True where the studio says that the link opens nothing: it was withdrawn, or never was one. */
 export function isShutting(error) {
-  return error.status === 401 || error.status === 403;
+  return error.code === "link_shut";
+}
+
+/** True for what needs no other try: this rater's vote on the pair stands already, or there is no vote to take back. */
+export function isSettled({ kind }, error) {
+  return (kind === "vote" && error.code === "already_voted") || (kind === "undo" && error.status === 404);
 }

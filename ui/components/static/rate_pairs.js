@@ -49,6 +49,12 @@ export class PairSupply {
     }
   }
 
+  /** Takes up pairs that were kept with their pictures; one whose pictures are not all there is left out. */
+  async restore(pairs) {
+    const loaded = await Promise.all(pairs.filter(({ pair_id: id }) => this.isNew(id)).map((pair) => this.load(pair).catch(() => null)));
+    this.held.push(...loaded.filter((pair) => pair && this.isNew(pair.pair_id)));
+  }
+
   isNew(id) {
     return !this.isTaken(id) && this.held.every((pair) => pair.pair_id !== id);
   }

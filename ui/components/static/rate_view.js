@@ -27,7 +27,8 @@ export class RateView {
     this.pairParts = h("div", { class: "u-rate-pair" }, h("div", { class: "u-rate-pictures" }, ...this.sides), buttons);
     this.body = h("div", { class: "u-rate-body" });
     const top = h("div", { class: "u-rate-top" }, this.question, h("span", { class: "u-row" }, this.progress, this.guide));
-    this.frame = [top, this.guideline, this.body, h("div", { class: "u-row" }, this.told, this.waits)];
+    this.untaken = h("div", { hidden: true });
+    this.frame = [top, this.untaken, this.guideline, this.body, h("div", { class: "u-row" }, this.told, this.waits)];
   }
 
   sideButton(side) {
@@ -89,6 +90,12 @@ export class RateView {
     this.waits.textContent = items.length && isStuck ? `${words}: nothing is lost, also when you close this page.` : "";
   }
 
+  /** What the studio did not take stands on the page as long as it is kept, also at an end. */
+  notTaken(note) {
+    this.untaken.hidden = !note;
+    this.untaken.replaceChildren(...(note ? [note] : []));
+  }
+
   say(words) {
     this.told.textContent = words;
   }
@@ -110,6 +117,16 @@ export class RateView {
 
   offline() {
     this.state("No connection", "The next pairs come by themselves once it is back. What you have chosen is kept in this browser until then.");
+  }
+
+  /** Opened without a network, with what was kept. */
+  fromKept() {
+    this.say("No connection: these pairs were kept ahead in this browser. Votes wait here and are sent once it is back.");
+  }
+
+  /** All that is offered was voted on, and the studio did not take the votes. */
+  stopped() {
+    this.state("No other pairs", "The studio offers only pairs whose votes it did not accept.");
   }
 
   done(canUndo) {
@@ -137,7 +154,7 @@ export class RateView {
 
   /** An end: nothing of the task is shown beside it. */
   alone(title, text, ...actions) {
-    show(this.root, empty(title, text, ...actions));
+    show(this.root, this.untaken, empty(title, text, ...actions));
   }
 
   askWhy() {
