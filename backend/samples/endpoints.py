@@ -31,7 +31,7 @@ router = APIRouter(tags=["samples"])
 
 Step = Annotated[int | None, Query(ge=0, le=MAX_INTEGER, description="Empty = the newest step that has groups")]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="Answers 304 when it is the same")]
-Scale = Annotated[int, Query(ge=1, le=16, description="Pixels a pixel")]
+Scale = Annotated[int | None, Query(ge=1, le=16, description="Pixels a pixel; empty = 4, or as many as fit")]
 Milliseconds = Annotated[int, Query(ge=20, le=5000, description="Time a frame")]
 Origin = Annotated[
     FramesOrigin | None,
@@ -172,7 +172,7 @@ def get_frame(
     responses={200: {"description": "The unmasking, animated", "content": {"image/gif": {}}, "headers": X_FRAMES}},
 )
 def get_replay_gif(
-    files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250, origin: Origin = None
+    files: FilesDep, scale: Scale = None, milliseconds: Milliseconds = 250, origin: Origin = None
 ) -> Response:
     """The unmasking as a GIF; its comment says whether its frames were decoded or composed."""
     return _replay(files, "GIF", scale, milliseconds, origin)
@@ -184,14 +184,14 @@ def get_replay_gif(
     responses={200: {"description": "The unmasking, animated", "content": {"image/webp": {}}, "headers": X_FRAMES}},
 )
 def get_replay_webp(
-    files: FilesDep, scale: Scale = 4, milliseconds: Milliseconds = 250, origin: Origin = None
+    files: FilesDep, scale: Scale = None, milliseconds: Milliseconds = 250, origin: Origin = None
 ) -> Response:
     """The unmasking as an animated WebP, without loss; its description says how its frames came to be."""
     return _replay(files, "WEBP", scale, milliseconds, origin)
 
 
 def _replay(
-    files: SampleFiles, kind: Literal["GIF", "WEBP"], scale: int, milliseconds: int, origin: FramesOrigin | None
+    files: SampleFiles, kind: Literal["GIF", "WEBP"], scale: int | None, milliseconds: int, origin: FramesOrigin | None
 ) -> Response:
     made = files.origin(origin)
     etag = f'"{files.sample.image_sha256}-{made}-{kind}-{scale}-{milliseconds}"'

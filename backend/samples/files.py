@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from backend.artifacts import RunFolder, run_folder
-from backend.errors import NotFoundError
+from backend.errors import MalformedError, NotFoundError
 from backend.models import GroupRow, SampleRow
 
 # As bright as the job paints it, see worker/jobs/pictures.py.
 MASKED_GREY = 102
+MAX_REPLAY_PIXELS = 2**28
+"""that an animation may have, 3 bytes each while it is made: 64 frames of 512 x 512 pixels at scale 4"""
 
 FramesOrigin = Literal["decoded", "composed"]
 
@@ -72,33 +75,39 @@ class SampleFiles:
     @property
     def num_steps(self) -> int:
         """The number of unmasking steps, and so of frames."""
-        return len(self.frames()) if self.is_decoded else len(self.arrays()["drawn"])
+        return len(self._strip()) if self.is_decoded else len(self.arrays()["drawn"])
 
     def frames(self, origin: FramesOrigin | None = None) -> list[Image.Image]:
         """The picture after each unmasking step, cells that are still masked in grey; see `origin`."""
-        if self.origin(origin) == "composed":
-            return self._composed_frames()
-        content = self._read(frames_path(self.sample.image_path), "unmasking frames")
-        with Image.open(io.BytesIO(content)) as strip:
-            picture = strip.convert("RGB")
-        # Frames are square and stand side by side, so the strip's own shape says how many there are.
-        side = picture.height
-        return [picture.crop((left, 0, left + side, side)) for left in range(0, picture.width, side)]
+        if self.origin(origin) == "decoded":
+            return self._strip()
+        finished, arrays = self._finished(), self.arrays()
+        return [self._composed(finished, arrays, step) for step in range(len(arrays["drawn"]))]
 
     def frame(self, step: int, origin: FramesOrigin) -> bytes:
         """The picture after one unmasking step, as PNG."""
-        frames = self.frames(origin)
-        if step >= len(frames):
-            raise NotFoundError(f"there is no unmasking step {step}: the last is {len(frames) - 1}")
+        num_steps = self.num_steps
+        if step >= num_steps:
+            raise NotFoundError(f"there is no unmasking step {step}: the last is {num_steps - 1}")
+        # One alone: those of a picture that grew far, all at once, would take gigabytes.
+        is_decoded = origin == "decoded"
+        frame = self._strip()[step] if is_decoded else self._composed(self._finished(), self.arrays(), step)
         buffer = io.BytesIO()
-        frames[step].save(buffer, format="PNG")
+        frame.save(buffer, format="PNG")
         return buffer.getvalue()
 
-    def replay(self, kind: Literal["GIF", "WEBP"], origin: FramesOrigin, *, scale: int, milliseconds: int) -> bytes:
+    def replay(
+        self, kind: Literal["GIF", "WEBP"], origin: FramesOrigin, *, scale: int | None, milliseconds: int
+    ) -> bytes:
         """The frames as an animation, enlarged without smoothing; the finished picture stays a while.
 
-        The file itself says, as its comment or description, whether its frames were decoded or composed.
+        The file itself says, as its comment or description, whether its frames were decoded or composed. `scale` is
+        pixels a pixel; None for 4, or as many as stay in bounds.
+
+        Raises:
+            MalformedError: it would have too many pixels.
         """
+        scale = self._scale(scale)
         frames = self.frames(origin)
         size = (frames[0].width * scale, frames[0].height * scale)
         large = [frame.resize(size, Image.Resampling.NEAREST) for frame in frames]
@@ -114,22 +123,40 @@ class SampleFiles:
         )
         return buffer.getvalue()
 
-    def _composed_frames(self) -> list[Image.Image]:
+    def _scale(self, wanted: int | None) -> int:
+        finished, num_steps = self._finished(), self.num_steps
+        pixels = num_steps * finished.shape[0] * finished.shape[1]
+        largest = math.isqrt(MAX_REPLAY_PIXELS // pixels)
+        if largest < (wanted or 1):
+            cure = f"ask for a scale of at most {largest}" if largest else "ask for its frames one by one"
+            raise MalformedError(
+                f"a replay of {num_steps} frames of {finished.shape[1]} x {finished.shape[0]} pixels at scale "
+                f"{wanted or 1} has more than {MAX_REPLAY_PIXELS:,} pixels: {cure}"
+            )
+        return wanted or min(largest, 4)
+
+    def _strip(self) -> list[Image.Image]:
+        """The decoded frames, which stand side by side, each as wide as the picture."""
+        content = self._read(frames_path(self.sample.image_path), "unmasking frames")
+        with Image.open(io.BytesIO(content)) as opened, Image.open(io.BytesIO(self.image())) as picture:
+            width, strip = picture.width, opened.convert("RGB")
+        return [strip.crop((left, 0, left + width, strip.height)) for left in range(0, strip.width, width)]
+
+    def _finished(self) -> NDArray[np.uint8]:
+        """(H, W, 3): the picture."""
+        with Image.open(io.BytesIO(self.image())) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+    def _composed(self, finished: NDArray[np.uint8], arrays: dict[str, NDArray[Any]], step: int) -> Image.Image:
         """The finished picture with grey over the cells that a step had left masked.
 
         A token that was kept never changes again, so its cell is as decoded then but for what its neighbours add.
         """
-        arrays = self.arrays()
-        with Image.open(io.BytesIO(self.image())) as picture:
-            finished = np.asarray(picture.convert("RGB"))
         rows, columns = (int(size) for size in arrays["grid"])
         unmasked_at = arrays["unmasked_at"][self.sample.index].reshape(rows, columns)
         cell = np.ones((finished.shape[0] // rows, finished.shape[1] // columns), dtype=bool)
-        frames = []
-        for step in range(len(arrays["drawn"])):
-            is_masked = np.kron(unmasked_at > step, cell)[:, :, None]
-            frames.append(Image.fromarray(np.where(is_masked, np.uint8(MASKED_GREY), finished)))
-        return frames
+        is_masked = np.kron(unmasked_at > step, cell)[:, :, None]
+        return Image.fromarray(np.where(is_masked, np.uint8(MASKED_GREY), finished))
 
     def _read(self, path: str, what: str) -> bytes:
         try:

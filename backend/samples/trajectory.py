@@ -25,7 +25,8 @@ def build_trajectory(
         sample_id: the sample.
         index: its place in the group.
         arrays: codes, unmasked_at (G, N); drawn, confidence, entropy (T, G, N); log_prob (T, G); grid (rows, columns);
-            codebook_size; transition.
+            codebook_size; transition. Confidence and entropy are NaN where a step drew no code: it was fixed before,
+            or, in a picture that grew, no window was there yet.
         frames_url: where step t's picture is, once `/t` and its origin are added.
         is_decoded: whether these pictures were decoded, or made of the finished one.
     """
@@ -55,7 +56,7 @@ def _step(step: int, index: int, arrays: Mapping[str, NDArray[Any]], image_url: 
         num_unmasked=int((unmasked_at == step).sum()),
         codes=np.where(unmasked_at <= step, arrays["codes"][index], MASKED).tolist(),
         is_newly_unmasked=(unmasked_at == step).tolist(),
-        is_remasked=(unmasked_at > step).tolist(),
+        is_remasked=((unmasked_at > step) & np.isfinite(confidence)).tolist(),
         confidence=_numbers(confidence),
         entropy=_numbers(entropy),
         mean_confidence=_mean(confidence),

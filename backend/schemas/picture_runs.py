@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from backend.schemas.algorithm import SamplingConfig
-from backend.schemas.base import Section
 from backend.schemas.benchmark import (
     DiversityConfig,
     EvaluationPromptConfig,
@@ -15,45 +14,13 @@ from backend.schemas.benchmark import (
     LabelledPolicy,
     ReferenceConfig,
 )
+from backend.schemas.editing import ExtrapolationConfig, InpaintingConfig
 from backend.schemas.every_run import BaseRunConfig, PolicyConfig, RunKind
 from backend.schemas.prompts import PromptConfig
 from backend.schemas.reward import RewardConfig
 
 BASE, POLICY = "base", "policy"
 RESERVED_LABELS = frozenset({BASE, POLICY, "difference", "probe"})
-
-
-class InpaintingConfig(Section):
-    """A picture of the studio, and which of its cells are painted anew for the prompts."""
-
-    picture: str = Field(
-        min_length=1,
-        max_length=1000,
-        pattern=r"^(run:[A-Za-z0-9][A-Za-z0-9_-]*/samples/[A-Za-z0-9_./-]+\.png|/.+)$",
-        title="Picture",
-        description="run:<id>/samples/....png as a sample's image_path has it, or a file's absolute path.",
-    )
-    mask: str = Field(
-        min_length=1,
-        max_length=16_384,
-        pattern="^[01]+$",
-        title="Mask",
-        description="A digit a token cell, row by row: 1 = painted anew, 0 = kept.",
-    )
-
-    @field_validator("mask")
-    @classmethod
-    def _marks_something(cls, mask: str) -> str:
-        if "1" not in mask:
-            raise ValueError("inpainting.mask marks no cell: give at least one 1, where the picture is painted anew")
-        return mask
-
-    @field_validator("picture")
-    @classmethod
-    def _stays_inside(cls, picture: str) -> str:
-        if ".." in picture.split("/"):
-            raise ValueError("inpainting.picture leaves its run's folder: name a picture inside samples/")
-        return picture
 
 
 class SampleConfig(BaseRunConfig):
@@ -71,11 +38,18 @@ class SampleConfig(BaseRunConfig):
     inpainting: InpaintingConfig | None = Field(
         None, title="Inpainting", description="Paint part of a picture anew, instead of whole pictures."
     )
+    extrapolation: ExtrapolationConfig | None = Field(
+        None, title="Extrapolation", description="Let a picture grow beyond its edges, instead of whole pictures."
+    )
 
     @model_validator(mode="after")
-    def _inpainting_has_prompts(self) -> Self:
+    def _edits_fit(self) -> Self:
+        if self.inpainting is not None and self.extrapolation is not None:
+            raise ValueError("inpainting and extrapolation are both set: take one, and its result for the other")
         if self.inpainting is not None and not self.prompts.texts:
             raise ValueError("inpainting needs prompts.texts: say what the marked part is to show")
+        if self.extrapolation is not None and not self.prompts.texts:
+            raise ValueError("extrapolation needs prompts.texts: say what the new part is to show")
         return self
 
 

@@ -139,7 +139,9 @@ class TrajectoryStep(WireModel):
     num_unmasked: int
     codes: list[int] = Field(description="Token codes after the step; -1 = still masked")
     is_newly_unmasked: list[bool]
-    is_remasked: list[bool]
+    is_remasked: list[bool] = Field(
+        description="Drawn and masked again; of a picture that grew, not where no window was yet"
+    )
     confidence: list[Number] = Field(
         description="Probability of the drawn token; null where the token was already fixed"
     )

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import ExifTags, Image
 
 from backend.models import RunRow
+from backend.samples import files
 from backend.schemas.sample import GroupRecord
 from tests.backend.conftest import NUM_STEPS, SIDE
 
@@ -182,6 +183,63 @@ def test_a_composed_frame_is_the_finished_picture_with_grey_over_masked_cells(
         frame = np.asarray(Image.open(io.BytesIO(api.get(f"{sample_url}/frames/{step}").content)))[:, :, 0]
         cells = [frame[row : row + 4, column : column + 4] for row in (0, 4) for column in (0, 4)]
         assert [(cell.min(), cell.max()) for cell in cells] == [(value, value) for value in values]
+
+
+def make_wide(tmp_path: Path) -> None:
+    """Turns the picture of 2 x 2 tokens into one that grew to the right: 2 rows and 3 columns of 4 pixels."""
+    (path,) = tmp_path.glob("runs/*/trajectories/*/000.npz")
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    unmasked_at = np.array([[-1, -1, 0, -1, -1, 2]] * 2, dtype=np.int16)
+    confidence = np.full((NUM_STEPS, 2, 6), np.nan, dtype=np.float16)
+    # The window of the last row comes at step 1, and masks its draw again.
+    confidence[0, :, 2] = confidence[1:, :, 5] = 0.5
+    codes = np.arange(12, dtype=np.int16).reshape(2, 6)
+    drawn = np.broadcast_to(codes, (NUM_STEPS, 2, 6))
+    changed = {"codes": codes, "drawn": drawn, "confidence": confidence, "entropy": confidence}
+    np.savez_compressed(path, **(arrays | changed | {"unmasked_at": unmasked_at, "grid": np.array([2, 3])}))
+    (picture,) = tmp_path.glob("runs/*/samples/*/000-00.png")
+    Image.new("RGB", (12, 8), (99, 99, 99)).save(picture)
+    (strip,) = tmp_path.glob("runs/*/frames/*/000-00.png")
+    frames = Image.new("RGB", (NUM_STEPS * 12, 8))
+    for step in range(NUM_STEPS):
+        frames.paste((10 * step,) * 3, (12 * step, 0, 12 * step + 12, 8))
+    frames.save(strip)
+
+
+def test_a_picture_that_grew_is_replayed_on_its_own_grid(api: TestClient, sample_url: str, tmp_path: Path) -> None:
+    make_wide(tmp_path)
+    trajectory = api.get(f"{sample_url}/trajectory").json()
+    assert (trajectory["num_rows"], trajectory["num_columns"]) == (2, 3)
+    first, second, last = trajectory["steps"]
+    assert (first["num_masked_before"], first["num_unmasked"]) == (2, 1)
+    assert first["codes"] == [0, 1, 2, 3, 4, -1]
+    # A cell that no window has come to is masked, but nothing was drawn there to be masked again.
+    assert not any(first["is_remasked"])
+    assert second["is_remasked"] == [False] * 5 + [True]
+    assert last["confidence"] == [None] * 5 + [0.5]
+    for step in range(NUM_STEPS):
+        frame = Image.open(io.BytesIO(api.get(f"{sample_url}/frames/{step}").content))
+        assert (frame.size, frame.getextrema()) == ((12, 8), ((10 * step, 10 * step),) * 3)
+        composed = api.get(f"{sample_url}/frames/{step}", params={"origin": "composed"}).content
+        covered = np.asarray(Image.open(io.BytesIO(composed)))[:, :, 0]
+        assert covered.shape == (8, 12)
+        assert (covered[4:, 8:] == (99 if step == 2 else 102)).all()
+        assert (covered[:, :8] == 99).all()
+    with Image.open(io.BytesIO(api.get(f"{sample_url}/replay.gif", params={"scale": 2}).content)) as replay:
+        assert (replay.size, getattr(replay, "n_frames", 1)) == ((24, 16), NUM_STEPS)
+
+
+def test_a_replay_that_would_be_too_large_names_the_scale_that_is_not(
+    api: TestClient, sample_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_REPLAY_PIXELS", NUM_STEPS * SIDE**2 * 9)
+    with Image.open(io.BytesIO(api.get(f"{sample_url}/replay.webp").content)) as replay:
+        assert replay.size == (3 * SIDE, 3 * SIDE)
+    refused = api.get(f"{sample_url}/replay.webp", params={"scale": 4})
+    assert (refused.status_code, "ask for a scale of at most 3" in refused.json()["detail"]) == (422, True)
+    monkeypatch.setattr(files, "MAX_REPLAY_PIXELS", 1)
+    assert "ask for its frames one by one" in api.get(f"{sample_url}/replay.webp").json()["detail"]
 
 
 def test_a_sample_without_a_trajectory_says_so(

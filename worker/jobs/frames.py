@@ -19,7 +19,7 @@ from backend.samples.files import frames_path
 from backend.schemas.every_run import BaseRunConfig, PolicyConfig
 from backend.schemas.picture_runs import EvaluateConfig
 from worker.jobs.checkpoints import checkpoint_path, saved_steps
-from worker.jobs.pictures import NUM_FRAME_COLOURS, frame_strips, to_png
+from worker.jobs.pictures import MAX_STRIP_PIXELS, NUM_FRAME_COLOURS, frame_strips, to_png
 from worker.jobs.policies import EXPORTED_POLICY, START_POLICY, policy_folder
 from worker.showo.loading import PUBLISHED_VQ, load_vq
 from worker.showo.lora import base_of, is_adapter
@@ -58,7 +58,7 @@ def write_frames(
     """
     # The cores are the runs'.
     torch.set_num_threads(1)
-    drawn, unmasked_at = _read(folder.read(trajectory_path), index)
+    drawn, unmasked_at, grid = _read(folder.read(trajectory_path), index)
     config = Path(tokenizer) / "config.json"
     magvit = _load(tokenizer, config.stat().st_mtime_ns if config.is_file() else 0)
     size = magvit.config.codebook_size
@@ -68,7 +68,13 @@ def write_frames(
             f"the trajectory holds the code {highest}, but the image tokenizer {tokenizer} has {size} codes: "
             "put the tokenizer back that the run was started with"
         )
-    strips = frame_strips(lambda codes: _decode(magvit, codes, tell), drawn, unmasked_at)
+    num_pixels = drawn.numel() * magvit.config.patch_size**2
+    if num_pixels > MAX_STRIP_PIXELS:
+        raise ValueError(
+            f"{len(drawn)} frames of {grid[0]} x {grid[1]} cells have {num_pixels:,} pixels, at most "
+            f"{MAX_STRIP_PIXELS:,} are decoded: fewer extensions or unmasking steps make fewer"
+        )
+    strips = frame_strips(lambda codes: _decode(magvit, codes, grid, tell), drawn, unmasked_at, grid)
     return folder.write(frames_path(image_path), to_png(strips[0], NUM_FRAME_COLOURS))
 
 
@@ -119,11 +125,12 @@ def _kept_tokenizer(folder: RunFolder) -> Path | None:
     return None
 
 
-def _read(trajectory: bytes, index: int) -> tuple[Tensor, Tensor]:
-    """(T, 1, N) and (1, N) int64: what one rollout of a stored group drew at each step, and when it was kept."""
+def _read(trajectory: bytes, index: int) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """(T, 1, N) and (1, N) int64: what one rollout of a stored group drew at each step, when it was kept; its grid."""
     with np.load(io.BytesIO(trajectory), allow_pickle=False) as arrays:
         drawn, unmasked_at = arrays["drawn"][:, [index]], arrays["unmasked_at"][[index]]
-    return torch.from_numpy(drawn.astype(np.int64)), torch.from_numpy(unmasked_at.astype(np.int64))
+        rows, columns = (int(size) for size in arrays["grid"])
+    return torch.from_numpy(drawn.astype(np.int64)), torch.from_numpy(unmasked_at.astype(np.int64)), (rows, columns)
 
 
 @lru_cache(maxsize=1)
@@ -133,10 +140,10 @@ def _load(tokenizer: str | Path, changed_at: int) -> MagvitV2:
 
 
 @torch.no_grad()
-def _decode(magvit: MagvitV2, codes: Tensor, tell: Callable[[int], None]) -> Tensor:
-    """(B, 3, H, W) float32 pictures of (B, N) codes, a few at once."""
+def _decode(magvit: MagvitV2, codes: Tensor, grid: tuple[int, int], tell: Callable[[int], None]) -> Tensor:
+    """(B, 3, H, W) float32 pictures of (B, N) codes on a grid, a few at once."""
     pictures: list[Tensor] = []
     for part in codes.split(max(1, _TOKENS_AT_ONCE // codes.shape[1])):
-        pictures.append(magvit.decode(part).float())
+        pictures.append(magvit.decode(part, grid).float())
         tell(sum(map(len, pictures)))
     return torch.cat(pictures)

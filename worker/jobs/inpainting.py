@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from backend.artifacts import RunFolder
-from backend.schemas.picture_runs import InpaintingConfig
+from backend.schemas.editing import InpaintingConfig
+from worker.jobs.source_picture import source_codes
 from worker.showo.policy import ShowoPolicy
-
-_OF_RUN = re.compile(r"run:(?P<run>[^/]+)/(?P<path>.+)")
 
 
 def start_of(policy: ShowoPolicy, wanted: InpaintingConfig, folder: RunFolder) -> Tensor:
@@ -23,14 +17,12 @@ def start_of(policy: ShowoPolicy, wanted: InpaintingConfig, folder: RunFolder) -
     Raises:
         ValueError: the picture is not there or of another size than the policy's, or the mask has another length.
     """
-    picture = _read(wanted.picture, folder)
-    codes = policy.encode(picture.to(policy.device))
+    codes, (rows, columns) = source_codes(policy, wanted.picture, folder, "inpainting.picture")
     num_tokens = policy.num_image_tokens
-    if codes.shape[1] != num_tokens:
-        side = picture.shape[-1]
+    if rows != columns or rows * columns != num_tokens:
         raise ValueError(
-            f"inpainting.picture has {side} x {picture.shape[-2]} pixels, which are {codes.shape[1]} tokens, but the "
-            f"policy's own pictures have {num_tokens}: take a picture of a policy of the same size"
+            f"inpainting.picture has {rows} rows and {columns} columns of cells, but the policy's own pictures have "
+            f"{num_tokens} cells in a square: take a picture of a policy of the same size that did not grow"
         )
     if len(wanted.mask) != num_tokens:
         raise ValueError(
@@ -39,17 +31,3 @@ def start_of(policy: ShowoPolicy, wanted: InpaintingConfig, folder: RunFolder) -
         )
     is_marked = torch.tensor([digit == "1" for digit in wanted.mask], device=codes.device)
     return torch.where(is_marked, policy.codebook_size, codes)
-
-
-def _read(name: str, folder: RunFolder) -> Tensor:
-    """(1, 3, H, W) float32 in [0, 1]."""
-    found = _OF_RUN.fullmatch(name)
-    path = Path(name) if found is None else RunFolder(folder.root.parent / found["run"]).path(found["path"])
-    try:
-        with Image.open(path) as opened:
-            pixels = np.array(opened.convert("RGB"))
-    except FileNotFoundError as error:
-        raise ValueError(f"inpainting.picture is {name!r}, but there is no file at {path}") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"inpainting.picture is {name!r}, which cannot be read as a picture: {error}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,10 +15,34 @@ from PIL import Image
 from torch import Tensor
 
 from backend.artifacts import RunFolder
-from worker.maskgrpo.types import Policy, Trajectory
+from worker.maskgrpo.types import Policy
 
 MASKED_GREY = 0.4
 NUM_FRAME_COLOURS = 64
+MAX_STRIP_PIXELS = 40_000_000
+"""that one sample's frames may have together; those of pictures that grew far are covered, not decoded"""
+
+
+class Unmasking(Protocol):
+    """What is stored of B pictures that were unmasked in T steps: a `Trajectory`, or the `Growth` of larger ones."""
+
+    @property
+    def codes(self) -> Tensor: ...
+
+    @property
+    def unmasked_at(self) -> Tensor: ...
+
+    @property
+    def drawn(self) -> Tensor: ...
+
+    @property
+    def confidence(self) -> Tensor: ...
+
+    @property
+    def entropy(self) -> Tensor: ...
+
+    @property
+    def log_prob(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -49,9 +74,10 @@ def write_group(
     place: Place,
     policy: Policy,
     pictures: Tensor,
-    trajectory: Trajectory,
+    trajectory: Unmasking,
     transition: str,
     framed: Sequence[int],
+    grid: tuple[int, int] | None = None,
 ) -> WrittenPictures:
     """Writes a group's pictures and trajectories, and the unmasking frames of some of its samples.
 
@@ -64,20 +90,21 @@ def write_group(
         transition: the definition that `trajectory.log_prob` follows.
         framed: places in the group of the samples that get frames: to decode all T steps of all would cost more
             than to train on them. What an earlier attempt left of the others is removed: it may show other pictures.
+        grid: rows and columns of the pictures' codes; None for the policy's own square.
 
     Raises:
         OSError: when the disk is full or cannot be written.
     """
     paths, hashes = write_pictures(folder, place, pictures)
-    if framed:
-        rows = torch.tensor(framed, device=trajectory.codes.device)
-        strips = frame_strips(policy.decode, trajectory.drawn[:, rows], trajectory.unmasked_at[rows])
-        for index, strip in zip(framed, strips, strict=True):
-            _write(folder, place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
+    framed = framed if fits_a_strip(pictures, trajectory.drawn.shape[0]) else ()
+    for index in framed:
+        drawn, unmasked_at = trajectory.drawn[:, [index]].long(), trajectory.unmasked_at[[index]]
+        (strip,) = frame_strips(decoder(policy, grid), drawn, unmasked_at, grid)
+        _write(folder, place.path("frames", f"-{index:02d}.png"), to_png(strip, NUM_FRAME_COLOURS))
     for index in set(range(len(pictures))).difference(framed):
         folder.path(place.path("frames", f"-{index:02d}.png")).unlink(missing_ok=True)
     trajectory_path = place.path("trajectories", ".npz")
-    _write(folder, trajectory_path, to_npz(trajectory, policy.codebook_size, transition))
+    _write(folder, trajectory_path, to_npz(trajectory, policy.codebook_size, transition, grid))
     return WrittenPictures(paths, hashes, trajectory_path)
 
 
@@ -107,14 +134,27 @@ def to_png(picture: NDArray[np.uint8], num_colours: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
+def decoder(policy: Policy, grid: tuple[int, int] | None) -> Callable[[Tensor], Tensor]:
+    """How a policy decodes codes of a grid; None for its own square, the only one that every policy has."""
+    return policy.decode if grid is None else lambda codes: policy.decode(codes.to(policy.device), grid)
+
+
+def fits_a_strip(pictures: Tensor, num_steps: int) -> bool:
+    """Whether the frames of one of (B, 3, H, W) pictures, side by side, stay within `MAX_STRIP_PIXELS`."""
+    return pictures.shape[-2] * pictures.shape[-1] * num_steps <= MAX_STRIP_PIXELS
+
+
 @torch.no_grad()
-def frame_strips(decode: Callable[[Tensor], Tensor], drawn: Tensor, unmasked_at: Tensor) -> NDArray[np.uint8]:
+def frame_strips(
+    decode: Callable[[Tensor], Tensor], drawn: Tensor, unmasked_at: Tensor, grid: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
     """The picture after each unmasking step, side by side; what is still masked is grey.
 
     Args:
         decode: (B, N) int64 codes -> (B, 3, H, W) float32 pictures in [0, 1], as a policy does.
         drawn: (T, G, N) int64, as in `Trajectory`.
         unmasked_at: (G, N) int64, likewise.
+        grid: rows and columns of the N codes; None for a square.
 
     Returns:
         (G, H, T*W, 3) uint8.
@@ -122,8 +162,8 @@ def frame_strips(decode: Callable[[Tensor], Tensor], drawn: Tensor, unmasked_at:
     num_steps, num_samples, num_tokens = drawn.shape
     pictures = decode(drawn.reshape(num_steps * num_samples, num_tokens))
     pictures = pictures.unflatten(0, (num_steps, num_samples))
-    is_masked = torch.stack([unmasked_at > step for step in range(num_steps)])
-    rows, columns = grid_of(num_tokens)
+    is_masked = torch.stack([unmasked_at > step for step in range(num_steps)]).to(pictures.device)
+    rows, columns = grid or grid_of(num_tokens)
     cells = is_masked.reshape(num_steps, num_samples, 1, rows, columns)
     height, width = pictures.shape[-2:]
     cells = cells.repeat_interleave(height // rows, dim=-2).repeat_interleave(width // columns, dim=-1)
@@ -132,7 +172,7 @@ def frame_strips(decode: Callable[[Tensor], Tensor], drawn: Tensor, unmasked_at:
     return to_bytes(strips)
 
 
-def to_npz(trajectory: Trajectory, codebook_size: int, transition: str) -> bytes:
+def to_npz(trajectory: Unmasking, codebook_size: int, transition: str, grid: tuple[int, int] | None = None) -> bytes:
     """The trajectories as a compressed npz without pickled parts; see docs/architecture.md for its arrays."""
     code_type = np.int16 if codebook_size <= np.iinfo(np.int16).max else np.int32
     buffer = io.BytesIO()
@@ -144,7 +184,7 @@ def to_npz(trajectory: Trajectory, codebook_size: int, transition: str) -> bytes
         confidence=_array(trajectory.confidence).astype(np.float16),
         entropy=_array(trajectory.entropy).astype(np.float16),
         log_prob=_array(trajectory.log_prob).astype(np.float32),
-        grid=np.array(grid_of(trajectory.codes.shape[1]), dtype=np.int32),
+        grid=np.array(grid or grid_of(trajectory.codes.shape[1]), dtype=np.int32),
         codebook_size=np.array(codebook_size, dtype=np.int32),
         transition=np.array(transition),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -12,16 +12,20 @@ from backend.artifacts import RunFolder
 from backend.schemas.event import Log, SamplesMade, StepFinished
 from backend.schemas.picture_runs import SampleConfig
 from backend.schemas.run import RunStatus
+from worker.jobs.extrapolation import refuse_unbounded, show_grown, source_of
 from worker.jobs.inpainting import start_of
 from worker.jobs.policies import load, prepare_torch
 from worker.jobs.progress import read_progress, write_progress
 from worker.jobs.prompts import CaptionSource, heldout_captions, own_texts, task_of
 from worker.jobs.protocol import Job, outcome_of
 from worker.jobs.records import GroupLabel, number
-from worker.jobs.showing import show, store_shown
+from worker.jobs.showing import Shown, show, store_shown
 from worker.jobs.start import job_started
+from worker.maskgrpo.extrapolation import window_side
+from worker.maskgrpo.inpainting import settings_for
 from worker.shapes.grammar import UNDERSTOOD
 from worker.shapes.world import IMAGE_SIZE
+from worker.showo.policy import ShowoPolicy
 
 _PICTURES_A_BATCH = 32
 _NUM_TOLD = 3
@@ -33,14 +37,8 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
     texts = own_texts(config.prompts, folder)
     prompts = list(texts) or _captions(config)
     policy = load(config.policy, folder)
-    sampling, begun = config.sampling, None
-    if config.inpainting is not None:
-        begun = start_of(policy, config.inpainting, folder)
-        # A picture with fewer marked cells than steps takes as many steps.
-        num_marked = int((begun == policy.codebook_size).sum())
-        sampling = sampling.model_copy(update={"num_unmasking_steps": min(sampling.num_unmasking_steps, num_marked)})
     seeds = tuple(range(config.seed, config.seed + config.samples_per_prompt))
-    size = max(1, _PICTURES_A_BATCH // len(seeds))
+    size, show_batch = _batches(config, policy, folder, seeds)
     num_steps = math.ceil(len(prompts) / size)
     done, _ = read_progress(folder)
     flags = yield job_started(done, num_steps, policy.device)
@@ -50,7 +48,7 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
         started = time.monotonic()
         start = (step - 1) * size
         part = prompts[start : start + size]
-        shown = show(policy, part, [seeds] * len(part), sampling, begun)
+        shown = show_batch(part)
         groups = tuple(
             store_shown(
                 folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "sample", range(len(seeds))
@@ -68,6 +66,23 @@ def sample_job(config: SampleConfig, folder: RunFolder) -> Job:
             flags = yield Log(level="warning", message=remark)
         write_progress(folder, step, {})
     return RunStatus.SUCCEEDED
+
+
+def _batches(
+    config: SampleConfig, policy: ShowoPolicy, folder: RunFolder, seeds: tuple[int, ...]
+) -> tuple[int, Callable[[Sequence[str]], list[Shown]]]:
+    """How many prompts are shown at once, and how: as whole pictures, painted over, or grown."""
+    sampling, grown = config.sampling, config.extrapolation
+    if grown is not None:
+        source = source_of(policy, grown, folder)
+        refuse_unbounded(source, window_side(policy), grown, sampling, len(seeds))
+        return 1, lambda prompts: [show_grown(policy, source, grown, each, seeds, sampling) for each in prompts]
+    begun = None
+    if config.inpainting is not None:
+        begun = start_of(policy, config.inpainting, folder)
+        sampling = settings_for(int((begun == policy.codebook_size).sum()), sampling)
+    size = max(1, _PICTURES_A_BATCH // len(seeds))
+    return size, lambda prompts: show(policy, prompts, [seeds] * len(prompts), sampling, begun)
 
 
 def _without_verdict(texts: Sequence[str], pictures: Tensor) -> str:

@@ -13,11 +13,11 @@ from backend.artifacts import RunFolder
 from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
 from backend.schemas.config import RewardConfig, RewardName
 from backend.schemas.sample import GroupRecord
-from worker.jobs.pictures import Place, WrittenPictures, write_group, write_pictures
+from worker.jobs.pictures import Place, Unmasking, WrittenPictures, write_group, write_pictures
 from worker.jobs.prompts import task_of
 from worker.jobs.records import GroupLabel, shown_group
 from worker.maskgrpo.sampling import rollout
-from worker.maskgrpo.types import Policy, Rewards, Trajectory
+from worker.maskgrpo.types import Policy, Rewards
 from worker.rewards.build import build_reward
 from worker.shapes.world import IMAGE_SIZE
 
@@ -39,9 +39,10 @@ class Shown:
 
     prompt: str
     seeds: tuple[int, ...]
-    trajectory: Trajectory  # B = the number of seeds.
+    trajectory: Unmasking  # B = the number of seeds.
     pictures: Tensor  # (B, 3, H, W) float32 in [0, 1].
     rewards: Rewards  # The verifier's; NaN and no parts where it does not know the prompt.
+    grid: tuple[int, int] | None = None  # Rows and columns of their codes; None for the policy's own square.
 
 
 def show(
@@ -88,7 +89,8 @@ def store_shown(
     """Writes one prompt's pictures, and their trajectories where they are to be replayed; gives their record."""
     place = Place(label.step, f"{purpose}-{label.policy}", label.index)
     if is_replayed:
-        written = write_group(folder, place, policy, shown.pictures, shown.trajectory, TRANSITION.value, framed)
+        unmasking, transition = shown.trajectory, TRANSITION.value
+        written = write_group(folder, place, policy, shown.pictures, unmasking, transition, framed, shown.grid)
     else:
         written = WrittenPictures(*write_pictures(folder, place, shown.pictures), trajectory_path=None)
     return shown_group(label, shown.seeds, shown.rewards, written)

@@ -103,11 +103,14 @@ def inpaint(
     painted = start.clone()
     for count in dict.fromkeys(counts):
         rows = [row for row, found in enumerate(counts) if found == count]
-        steps = min(sampling.num_unmasking_steps, count)
-        settings = sampling.model_copy(update={"num_unmasking_steps": steps})
         texts, chosen = [prompts[row] for row in rows], [seeds[row] for row in rows]
-        painted[rows] = rollout(policy, texts, chosen, settings, start=start[rows]).codes
+        painted[rows] = rollout(policy, texts, chosen, settings_for(count, sampling), start=start[rows]).codes
     return painted
+
+
+def settings_for(num_masked: int, sampling: SamplingConfig) -> SamplingConfig:
+    """Gives the settings for pictures with `num_masked` masked cells: with fewer of them than steps, as many steps."""
+    return sampling.model_copy(update={"num_unmasking_steps": min(sampling.num_unmasking_steps, num_masked)})
 
 
 def inpaint_pictures(

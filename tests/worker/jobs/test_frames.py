@@ -73,6 +73,6 @@ def test_codes_that_the_tokenizer_does_not_have_are_refused(folder: RunFolder, t
     policy = save_tiny_policy(tmp_path / "tiny")
     path = folder.path("trajectories/000001/000.npz")
     path.parent.mkdir(parents=True)
-    np.savez(path, drawn=np.full((1, 1, 64), 9999), unmasked_at=np.zeros((1, 64)))
+    np.savez(path, drawn=np.full((1, 1, 64), 9999), unmasked_at=np.zeros((1, 64)), grid=np.array([8, 8]))
     with pytest.raises(ValueError, match=r"holds the code 9999, but the image tokenizer .* has \d+ codes"):
         write_frames(folder, policy / "vq", "samples/000001/000-00.png", "trajectories/000001/000.npz", 0, print)

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from backend.schemas.algorithm import SamplingConfig
+from backend.schemas.editing import Direction
 from tests.worker.maskgrpo.toys import ToyPolicy
-from worker.maskgrpo.extrapolation import Direction, Extension, extrapolate, extrapolate_pictures
+from worker.maskgrpo.extrapolation import Extension, extrapolate, extrapolate_pictures
 from worker.maskgrpo.inpainting import inpaint
 from worker.maskgrpo.seeds import derived_seed
 from worker.showo.policy import ShowoPolicy
