@@ -18,6 +18,9 @@ from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 from starlette.exceptions import HTTPException
 
+from backend.access import endpoints as access
+from backend.access.gate import Gate
+from backend.access.layer import AccessLayer
 from backend.bundles import endpoints as bundles
 from backend.catalogue import endpoints as catalogue
 from backend.catalogue.service import get_version
@@ -73,6 +76,7 @@ ROUTERS = (
     aliases.router,
     catalogue.router,
     preflight.router,
+    access.router,
 )
 
 
@@ -94,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.engine = None if settings.database_url is None else build_engine(database_url(settings))
     app.state.sessions = None if app.state.engine is None else build_sessions(app.state.engine)
     app.state.feed = None if app.state.sessions is None else EventFeed(app.state.sessions)
+    app.state.gate = None if settings.access_token is None else Gate(settings.access_token.get_secret_value())
     app.state.collectors = (REQUESTS, SECONDS)
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
@@ -101,6 +106,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(_nothing_here)
     install_handlers(app)
     app.add_middleware(RaterLayer)
+    if app.state.gate is not None:
+        app.add_middleware(AccessLayer, gate=app.state.gate)
     app.add_middleware(GuardLayer, allowed_hosts=settings.allowed_hosts, public_url=settings.public_url)
     app.add_middleware(RequestLayer)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backend.schemas.base import FieldProblem
 
 
@@ -11,6 +13,7 @@ class StudioError(Exception):
     status = 400
     code = "bad_request"
     title = "Bad request"
+    headers: Mapping[str, str] = {}  # Beside those of every answer.
 
     def __init__(self, detail: str, errors: tuple[FieldProblem, ...] = ()) -> None:
         super().__init__(detail)
@@ -49,6 +52,30 @@ class MalformedError(StudioError):
     status = 422
     code = "malformed"
     title = "Malformed request"
+
+
+class UnauthenticatedError(StudioError):
+    """The request shows no access token, or a wrong one."""
+
+    status = 401
+    code = "unauthenticated"
+    title = "Sign in first"
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class TooManyTriesError(StudioError):
+    """Too many wrong access tokens came from one address."""
+
+    status = 429
+    code = "too_many_tries"
+    title = "Too many wrong tries"
+
+    @classmethod
+    def for_seconds(cls, wait: int) -> TooManyTriesError:
+        """The error that says how long to wait."""
+        error = cls(f"too many wrong access tokens came from this address: try again in {wait} s")
+        error.headers = {"Retry-After": str(wait)}
+        return error
 
 
 class ForbiddenError(StudioError):

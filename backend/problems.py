@@ -40,7 +40,7 @@ def problem_response(error: StudioError, scope: Scope) -> Response:
         request_id=request_id_of(scope),
         errors=list(error.errors),
     )
-    return Response(problem.model_dump_json(), status_code=error.status, media_type=MEDIA_TYPE)
+    return Response(problem.model_dump_json(), error.status, error.headers, MEDIA_TYPE)
 
 
 def install_handlers(app: FastAPI) -> None:

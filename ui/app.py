@@ -20,6 +20,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.pages.rating import rating_page, rating_worker
+from ui.pages.sign_in import sign_in_page
 from ui.theme import css_variables
 
 STATIC = Path(__file__).parent / "components" / "static"
@@ -114,6 +115,7 @@ def mount_pages(app: FastAPI) -> FastAPI:
         return rating_worker(STATIC)
 
     app.add_api_route("/rate", rating_page, include_in_schema=False)
+    app.add_api_route("/sign-in", sign_in_page, include_in_schema=False)
     app.router.lifespan_context = lifespan  # type: ignore[assignment]
     app.mount("/studio", StaticFiles(directory=STATIC), name="studio")
     app.mount("/", pages, name="pages")

@@ -21,9 +21,16 @@ def connect(context: typer.Context) -> StudioClient:
     """A client of the studio that the command means."""
     settings = get_settings()
     named: str | None = context.find_root().obj
-    address = named or settings.public_url or DataFolder(settings.data_dir).read_address()
+    local = f"http://127.0.0.1:{settings.port}"
+    own = [each for each in (settings.public_url, DataFolder(settings.data_dir).read_address(), local) if each]
+    address = named or own[0]
+    token = settings.token
+    # What opens the studio of this machine is shown to no other that somebody names.
+    if token is None and address.rstrip("/") in [each.rstrip("/") for each in own]:
+        token = settings.access_token
+    client = StudioClient(address, token=None if token is None else token.get_secret_value())
     # Closed with the command, however that ends.
-    return context.with_resource(StudioClient(address or f"http://127.0.0.1:{settings.port}"))
+    return context.with_resource(client)
 
 
 def all_items(fetch: Callable[[str | None], Page[Item]], at_most: int) -> list[Item]:

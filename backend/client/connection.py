@@ -17,12 +17,22 @@ RunID = UUID | str
 
 
 class Connection:
-    """Speaks HTTP to one studio."""
+    """Speaks HTTP to one studio; `token` is its access token, where it asks for one."""
 
-    def __init__(self, base_url: str, *, timeout: float = 30.0, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+        token: str | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # Proxies of the environment are for the world outside; a studio is near.
-        self._http = httpx.Client(base_url=self.base_url, timeout=timeout, transport=transport, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.base_url, timeout=timeout, transport=transport, headers=headers, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -30,6 +30,9 @@ BODY = re.compile(rb"<body[^>]*>")
 FOREIGN = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
 
 
+# How a request was let in, where the studio asks: the layer before all routes leaves it in the scope.
+OPENED_BY = "opened_by"
+
 MISSING_PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>No such page</title>{HEAD}</head>
@@ -87,7 +90,7 @@ class Document:
             body += message.get("body", b"")
             if message.get("more_body", False):
                 return
-            page = self._rewritten(body, self.modules[scope["path"]])
+            page = self._rewritten(body, self.modules[scope["path"]], scope.get("state", {}).get(OPENED_BY))
             headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
             headers.append((b"content-length", str(len(page)).encode()))
             await send({**start, "headers": headers})
@@ -95,8 +98,10 @@ class Document:
 
         await self.app({**scope, "headers": plain}, receive, collect)
 
-    def _rewritten(self, page: bytes, module: str) -> bytes:
+    def _rewritten(self, page: bytes, module: str, opened_by: str | None) -> bytes:
         head = f'<title>Unmask Studio</title>{HEAD}<link rel="modulepreload" href="/studio/{module}.js">\n</head>'
+        if opened_by is not None:
+            head = f'<meta name="unmask-opened-by" content="{opened_by}">\n{head}'
         page = FOREIGN.sub(b"", page).replace(b"</head>", head.encode(), 1)
         skeleton = SKELETON.format(READY.get(module, READY_BY_DEFAULT)).encode()
         return BODY.sub(lambda match: match[0] + skeleton, page, count=1)

@@ -50,6 +50,7 @@ const call = async (method, path, body) => (await request(method, path, body)).d
 
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body ?? {});
+export const remove = (path) => call("DELETE", path);
 export const verb = (run, name) => call("POST", `/runs/${run}/${name}`);
 /** Changes what can be edited, as it was when `etag` was read. */
 export const patch = (path, body, etag) => request("PATCH", path, body, etag ? { "If-Match": etag } : {});
@@ -103,7 +104,11 @@ export function follow(run_id, after, onEvent, onState = () => {}) {
   };
   // The browser gives up on a refused stream: the run is over and all is told, or the studio is away for a while.
   const again = async () => {
-    const run = await get(`/runs/${run_id}`).catch(() => null);
+    const run = await get(`/runs/${run_id}`).catch(({ status }) => {
+      // The session has ended: the page that is asked for anew is the sign-in page, and leads back here.
+      if (status === 401) location.reload();
+      return null;
+    });
     if (run && TERMINAL.includes(run.status) && last >= run.num_events) {
       onState("ended");
       stop();

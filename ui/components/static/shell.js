@@ -1,5 +1,6 @@
 // The chrome all pages share: navigation, theme, keyboard map, and the dialog that shows a page as an API call.
-import { dialog, h, svg } from "./dom.js";
+import { remove } from "./api.js";
+import { action, dialog, h, svg } from "./dom.js";
 
 const PAGES = [
   ["/", "Home", "h"],
@@ -15,6 +16,8 @@ const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/
 const extraKeys = new Map();
 let calls = [];
 
+// How this page was opened, where the studio asks: by a "session" or a "token".
+const openedBy = document.querySelector("meta[name=unmask-opened-by]")?.content;
 /** Adds keys of a page to the map: `keys([["k", "what it does", handler]])`. */
 export function keys(entries) {
   for (const [key, label, handler] of entries) extraKeys.set(key, { label, handler });
@@ -34,7 +37,8 @@ export function showCalls() {
         body === undefined
           ? ""
           : ` \\\n  -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
-      return `curl ${flags ? `${flags} ` : ""}'${origin}/api/v1${path}'${data}`;
+      const token = openedBy ? `-H "Authorization: Bearer $UNMASK_TOKEN" ` : "";
+      return `curl ${flags ? `${flags} ` : ""}${token}'${origin}/api/v1${path}'${data}`;
     })
     .join("\n\n");
   const copy = h("button", { class: "u-btn", type: "button" }, "Copy");
@@ -138,6 +142,19 @@ function logo() {
 
 function navigation() {
   const here = BELONGS_TO[location.pathname] ?? location.pathname;
+/** A way out for whoever came in by a session; a studio that asks for nothing has none. */
+function signOut() {
+  if (openedBy !== "session") return null;
+  // A page that the browser kept for its Back button is asked for anew, which shows it to nobody who has signed out.
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+  const button = action("Sign out", async () => {
+    await remove("/session");
+    location.href = "/sign-in";
+  });
+  button.classList.add("quiet");
+  return button;
+}
+
   const links = PAGES.map(([path, name]) =>
     h("a", { href: path, "aria-current": path === here ? "page" : null }, name),
   );
@@ -165,6 +182,7 @@ function navigation() {
 }
 
 /** Takes the skeleton away as soon as the page has what it waits for, and never puts it back. */
+      signOut(),
 function awaitContent() {
   const skeleton = document.querySelector(".u-boot");
   if (!skeleton) return;
