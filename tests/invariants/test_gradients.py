@@ -99,6 +99,12 @@ def test_accumulation_changes_nothing_but_memory(num_parts: int) -> None:
     whole = gradients(policy, reference, transitions, whole_config)
     torch.testing.assert_close(gradients(policy, reference, transitions, parts_config), whole, atol=1e-13, rtol=1e-11)
     assert whole.norm() > 1e-3
+    _, metrics, squares = accumulate(policy, reference, transitions, len(transitions), whole_config)
+    _, of_parts, squares_of_parts = accumulate(policy, reference, transitions, len(transitions), parts_config)
+    for name in ("log_prob", "ratio", "clipped_share", "kl"):
+        torch.testing.assert_close(getattr(of_parts, name), getattr(metrics, name), atol=1e-12, rtol=1e-10)
+    torch.testing.assert_close(squares_of_parts, squares, atol=1e-12, rtol=1e-5)
+    assert len(metrics.log_prob.unique()) > 12, "a wrong order would be seen"
 
 
 def test_one_by_eight_trains_as_eight_by_one() -> None:

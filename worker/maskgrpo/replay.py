@@ -143,6 +143,22 @@ def replay(
     return Replay(terms, logits, rows)
 
 
+def blank_states_first(transitions: Transitions, mask_code: int) -> Tensor:
+    """Orders transitions so that those which begin in the same state share a micro-batch, and so its computation.
+
+    Args:
+        transitions: M of them.
+        mask_code: K.
+
+    Returns:
+        (M,) int64, their places: first those where all is masked, a prompt's side by side, then the others as they were.
+    """
+    places = {prompt: place for place, prompt in enumerate(dict.fromkeys(transitions.prompts))}
+    prompt = torch.tensor([places[each] for each in transitions.prompts], device=transitions.codes.device)
+    is_blank = (transitions.codes == mask_code).all(dim=1)
+    return torch.where(is_blank, prompt, len(places)).argsort(stable=True)
+
+
 def distinct_states(is_blank: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Finds the transitions that begin in the same state: those of a prompt where all is masked.
 

@@ -16,7 +16,7 @@ from worker.maskgrpo import forward_process
 from worker.maskgrpo.loss import TransitionMetrics, mask_grpo_loss
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
-from worker.maskgrpo.replay import Replay, Transitions, replay, transitions_of
+from worker.maskgrpo.replay import Replay, Transitions, blank_states_first, replay, transitions_of
 from worker.maskgrpo.seeds import derived_seed
 from worker.maskgrpo.selection import information_gain, selected_steps, window_start
 from worker.maskgrpo.transition import term_options
@@ -113,7 +113,8 @@ def accumulate(
         nothing = torch.zeros(0, device=transitions.step.device)
         return 0.0, TransitionMetrics(nothing, nothing, nothing, nothing), nothing
     losses, metrics, squares = [], [], []
-    for part in transitions.split(config.optimizer.num_micro_batches):
+    order = blank_states_first(transitions, policy.codebook_size)
+    for part in transitions.index(order).split(config.optimizer.num_micro_batches):
         made = replayed(policy, part, config)
         made.logits.retain_grad()
         reference_terms = None
@@ -136,7 +137,8 @@ def accumulate(
         assert made.logits.grad is not None
         by_row = made.logits.grad.square().sum(dim=1).float()
         squares.append(by_row.new_zeros(len(part)).index_add(0, made.rows // part.codes.shape[1], by_row))
-    return float(torch.stack(losses).sum()), _joined_metrics(metrics), torch.cat(squares)
+    back = order.argsort()
+    return float(torch.stack(losses).sum()), _joined_metrics(metrics, back), torch.cat(squares)[back]
 
 
 def optimize(
@@ -232,10 +234,7 @@ def joined(trajectories: Sequence[Trajectory]) -> Trajectory:
     )
 
 
-def _joined_metrics(parts: Sequence[TransitionMetrics]) -> TransitionMetrics:
-    return TransitionMetrics(
-        log_prob=torch.cat([part.log_prob for part in parts]),
-        ratio=torch.cat([part.ratio for part in parts]),
-        clipped_share=torch.cat([part.clipped_share for part in parts]),
-        kl=torch.cat([part.kl for part in parts]),
-    )
+def _joined_metrics(parts: Sequence[TransitionMetrics], rows: Tensor | None = None) -> TransitionMetrics:
+    """The parts' metrics side by side; with (M,) `rows` in that order."""
+    whole = (torch.cat([getattr(part, each.name) for part in parts]) for each in fields(TransitionMetrics))
+    return TransitionMetrics(*(each if rows is None else each[rows] for each in whole))

@@ -148,7 +148,7 @@ class Showo(nn.Module):
             rows = rows + 2 * (rows // num_tokens) + 1
         with self._precision():
             for depth, (layer, *earlier) in enumerate(body):
-                # Looking a token up costs less than computing it as soon as the batch repeats most tokens.
+                # Looking a token up costs less than computing it as soon as most are repeated, as the mask is.
                 if depth == 0 and tokens.numel() > 2 * len(vectors):
                     hidden = self._kept(
                         self._of_tokens or layer.of_tokens, vectors, tokens, rotary, attend, tuple(earlier)
@@ -176,14 +176,19 @@ class Showo(nn.Module):
             yield
 
     def _image_tokens(self, codes: Tensor, soi: int, eoi: int) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all codes, the mask, soi and eoi, (K + 3, hidden), and (B, N + 2) places among them."""
+        """Return the vectors (V, hidden) of codes, mask, soi and eoi, V <= K + 3, and (B, N + 2) places among them."""
         first, last = self.config.first_image_id, self.config.mask_token_id
         soi_place = last + 1 - first
         ids = torch.arange(first, last + 3, device=codes.device)
         ids[-2], ids[-1] = soi, eoi
+        places = F.pad(F.pad(codes, (1, 0), value=soi_place), (0, 1), value=soi_place + 1)
+        # An update on a CPU takes those that occur. A rollout takes all: to the last bit no picture depends on what else
+        # is in its batch. And a GPU alone knows how many occur: to ask it would stop the loop.
+        if torch.is_grad_enabled() and places.device.type == "cpu":
+            occurring, places = places.unique(return_inverse=True)
+            ids = ids[occurring]
         # One look-up: each of several slices would get a gradient as large as the whole embedding.
-        vectors = self.showo.model.embed_tokens(ids)
-        return vectors, F.pad(F.pad(codes, (1, 0), value=soi_place), (0, 1), value=soi_place + 1)
+        return self.showo.model.embed_tokens(ids), places
 
     def code_logits(self, hidden: Tensor) -> Tensor:
         """Return the head's image columns only, (..., codebook_size), of (..., hidden) before the last norm.

@@ -6,7 +6,7 @@ import torch
 
 from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
 from tests.worker.maskgrpo.toys import PROMPTS, ToyPolicy
-from worker.maskgrpo.replay import distinct_states, transitions_of
+from worker.maskgrpo.replay import blank_states_first, distinct_states, transitions_of
 from worker.maskgrpo.sampling import rollout, rollout_steps
 
 SAMPLING = SamplingConfig(num_unmasking_steps=3)
@@ -48,3 +48,10 @@ def test_micro_batches_are_in_order_and_none_is_empty() -> None:
     assert [len(part) for part in parts] == [2, 2, 1, 1]
     assert torch.equal(torch.cat([part.step for part in parts]), whole.step)
     assert len(whole.split(100)) == 6
+
+
+def test_blank_states_of_a_prompt_come_first_side_by_side_and_the_others_keep_their_order() -> None:
+    made = rollout(ToyPolicy(), ["a", "b", "a"], [1, 2, 3], SAMPLING)
+    steps = torch.arange(3).expand(3, -1)
+    whole = transitions_of(made, ["a", "b", "a"], torch.ones(3), steps, 5, TransitionDefinition.CANDIDATE_2)
+    assert blank_states_first(whole, 5).tolist() == [0, 6, 3, 1, 2, 4, 5, 7, 8]
