@@ -151,7 +151,7 @@ def blank_states_first(transitions: Transitions, mask_code: int) -> Tensor:
         mask_code: K.
 
     Returns:
-        (M,) int64, their places: first those where all is masked, a prompt's side by side, then the others as they were.
+        (M,) int64, their places: first those where all is masked, by prompt, then the others as they were.
     """
     places = {prompt: place for place, prompt in enumerate(dict.fromkeys(transitions.prompts))}
     prompt = torch.tensor([places[each] for each in transitions.prompts], device=transitions.codes.device)

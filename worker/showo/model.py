@@ -182,7 +182,7 @@ class Showo(nn.Module):
         ids = torch.arange(first, last + 3, device=codes.device)
         ids[-2], ids[-1] = soi, eoi
         places = F.pad(F.pad(codes, (1, 0), value=soi_place), (0, 1), value=soi_place + 1)
-        # An update on a CPU takes those that occur. A rollout takes all: to the last bit no picture depends on what else
+        # An update on a CPU takes those that occur. A rollout takes all: no last bit of a picture depends on what else
         # is in its batch. And a GPU alone knows how many occur: to ask it would stop the loop.
         if torch.is_grad_enabled() and places.device.type == "cpu":
             occurring, places = places.unique(return_inverse=True)
