@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from backend.errors import ConflictError, MalformedError
+from backend.naming_locks import lock_for_deletion
 from backend.pair_sets import repository
 from backend.pair_sets.exports import refuse_missing_pictures
 from backend.pair_sets.folder import NewPairSet, PairSets
@@ -75,6 +76,7 @@ def delete(session: Session, sets: PairSets, sha256: str) -> None:
     Raises:
         ConflictError: when a run's configuration names it.
     """
+    lock_for_deletion(session, [sha256])
     used_by = with_use(session, sets.get(sha256)).used_by
     if used_by:
         raise ConflictError(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import OutdatedError
 from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, VoteRow
+from backend.naming_locks import lock_named, name_of_run
 from backend.preferences import repository
 from backend.preferences.pairing import pairs_for
 from backend.preferences.tokens import hash_of, new_shuffle, new_token
@@ -41,6 +42,8 @@ def create_task(session: Session, wanted: LabelTaskCreate) -> LabelTask:
         NotFoundError: when a run or a sample is not there.
         MalformedError: when no pairs can be made of the source.
     """
+    runs = (wanted.source.run_id, wanted.source.other_run_id)
+    lock_named(session, [name_of_run(each) for each in runs if each is not None])
     pairs = pairs_for(session, wanted)
     row = LabelTaskRow(
         name=wanted.name,

@@ -53,9 +53,8 @@ def runs_that_use(session: Session, *, hashes: Collection[str]) -> Sequence[RunR
     return session.scalars(query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(NUM_USERS)).all()
 
 
-def hashes_of_others(session: Session, *, set_id: UUID, hashes: Collection[str]) -> set[str]:
-    """Those of the hashes that versions of other sets have too."""
-    query = select(PromptSetVersionRow.sha256).where(
-        PromptSetVersionRow.sha256.in_(hashes), PromptSetVersionRow.prompt_set_id != set_id
-    )
-    return set(session.scalars(query))
+def needed_hashes(session: Session, *, hashes: Collection[str]) -> set[str]:
+    """Those of the hashes that a version of any set has, or a run's configuration names."""
+    stored = select(PromptSetVersionRow.sha256).where(PromptSetVersionRow.sha256.in_(hashes))
+    named = RunRow.config["prompts"]["prompt_set"].astext
+    return set(session.scalars(stored)) | set(session.scalars(select(named).where(named.in_(hashes)).distinct()))

@@ -14,6 +14,7 @@ from backend.artifacts import write_atomically
 from backend.db import after_commit
 from backend.errors import ConflictError, NotFoundError, OutdatedError
 from backend.models import PromptSetRow, PromptSetVersionRow
+from backend.naming_locks import lock_for_deletion, lock_named
 from backend.prompt_files import Prompt, content_of, read_set
 from backend.prompt_sets import repository
 from backend.prompt_sets.builtin import find_builtin
@@ -112,6 +113,8 @@ def delete(session: Session, folder: Path, set_id: UUID) -> None:
     """
     _refuse_builtin(set_id, "deleted")
     row = repository.get_set(session, set_id=set_id, is_locked=True)
+    hashes = {version.sha256 for version in repository.versions_of(session, set_id=set_id)}
+    lock_for_deletion(session, hashes)
     detail = _detail_of_row(session, row)
     if detail.used_by:
         told = tuple(FieldProblem(pointer=f"/run/{user.run_id}", message=user.name) for user in detail.used_by)
@@ -121,10 +124,8 @@ def delete(session: Session, folder: Path, set_id: UUID) -> None:
             "they could not be repeated",
             told,
         )
-    hashes = {version.sha256 for version in detail.versions}
-    unshared = hashes - repository.hashes_of_others(session, set_id=set_id, hashes=hashes)
     session.delete(row)
-    after_commit(session, lambda _: _remove(folder, unshared))
+    after_commit(session, lambda own: _remove(own, folder, hashes))
 
 
 def set_of_rows(row: PromptSetRow, latest: PromptSetVersionRow) -> PromptSet:
@@ -162,6 +163,7 @@ def _add_version(
     """The file first: a row never names one that is not there, and a file without a row harms nobody."""
     content = content_of(prompts)
     sha256 = hashlib.sha256(content).hexdigest()
+    lock_named(session, [sha256])
     write_atomically(folder / f"{sha256}.jsonl", content)
     session.add(
         PromptSetVersionRow(prompt_set_id=row.id, version=version, sha256=sha256, note=note, **counts_of(prompts))
@@ -169,8 +171,10 @@ def _add_version(
     session.flush()
 
 
-def _remove(folder: Path, hashes: set[str]) -> None:
-    for sha256 in hashes:
+def _remove(session: Session, folder: Path, hashes: set[str]) -> None:
+    """Removes the files that still nobody needs: since the commit the same prompts may have been stored or named."""
+    lock_for_deletion(session, hashes)
+    for sha256 in hashes - repository.needed_hashes(session, hashes=hashes):
         (folder / f"{sha256}.jsonl").unlink(missing_ok=True)
 
 

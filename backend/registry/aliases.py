@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from backend.errors import ConflictError, MalformedError, NotFoundError, OutdatedError
 from backend.models import AliasMoveRow, AliasRow
+from backend.naming_locks import lock_named
 from backend.registry import repository, service
 from backend.registry.refs import read_ref
-from backend.runs import repository as runs
 from backend.schemas.base import FieldProblem
 from backend.schemas.registry import Alias, AliasKind, AliasSet, ModelKind
 
@@ -35,9 +35,9 @@ def set_alias(session: Session, runs_dir: Path, name: str, wanted: AliasSet, if_
         ConflictError: when the name means a policy and the target is a reward model, or the other way round.
         OutdatedError: when `if_match` names a state before the last move.
     """
-    target, kind = _checked_target(session, runs_dir, wanted.target)
     row = repository.find_alias(session, name=name, is_locked=True)
     _match(row, name, if_match)
+    target, kind = _checked_target(session, runs_dir, wanted.target)
     if row is not None and row.target == target:
         return row
     _refuse_other_kind(session, row, target, kind)
@@ -89,9 +89,7 @@ def _match(row: AliasRow | None, name: str, if_match: str | None) -> None:
 def _checked_target(session: Session, runs_dir: Path, target: str) -> tuple[str, AliasKind]:
     try:
         ref = read_ref(target)
-        if ref.run_id is not None:
-            # Held until the commit, so that the model is not deleted meanwhile.
-            runs.lock_run(session, run_id=ref.run_id)
+        lock_named(session, [ref.locked_as])
         model = service.get_model(session, runs_dir, ref)
     except (MalformedError, NotFoundError) as error:
         raise MalformedError(error.detail, (FieldProblem(pointer="/target", message=error.detail),)) from error

@@ -6,6 +6,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import delete
@@ -15,6 +16,7 @@ from backend.artifacts import run_folder
 from backend.db import after_commit
 from backend.errors import ConflictError
 from backend.models import CheckpointRow, RunRow
+from backend.naming_locks import lock_for_deletion
 from backend.registry import repository, service
 from backend.registry.refs import SHIPPED, ModelRef, exports_of
 from backend.runs import repository as runs
@@ -59,7 +61,7 @@ def delete_model(session: Session, runs_dir: Path, ref: ModelRef) -> None:
         NotFoundError: when there is no such model.
         ConflictError: when it is shipped, used, or what its run resumes from; `errors` names each user.
     """
-    # Held until the commit: no alias is set to the model meanwhile.
+    lock_for_deletion(session, [ref.locked_as])
     row = None if ref.run_id is None else runs.lock_run(session, run_id=ref.run_id)
     service.get_model(session, runs_dir, ref)
     if ref.text == SHIPPED:
@@ -71,9 +73,13 @@ def delete_model(session: Session, runs_dir: Path, ref: ModelRef) -> None:
         session.delete(repository.find_imported(session, source=ref.text))
         return
     folders = _folders(ref, row, runs_dir)
-    if ref.step is not None:
-        session.execute(delete(CheckpointRow).where(CheckpointRow.run_id == row.id, CheckpointRow.step == ref.step))
-    after_commit(session, lambda _: _remove(folders))
+    if ref.step is None:
+        # An export is known by its folder alone: out of sight before whoever waits looks for it.
+        aside = _set_aside(folders)
+        after_commit(session, lambda _: _remove(aside))
+        return
+    session.execute(delete(CheckpointRow).where(CheckpointRow.run_id == row.id, CheckpointRow.step == ref.step))
+    after_commit(session, lambda _: _remove(_set_aside(folders)))
 
 
 def _refuse_used(ref: ModelRef, users: Sequence[ModelUser]) -> None:
@@ -97,13 +103,18 @@ def _folders(ref: ModelRef, row: RunRow, runs_dir: Path) -> list[Path]:
     return found
 
 
-def _remove(folders: Sequence[Path]) -> None:
+def _set_aside(folders: Sequence[Path]) -> list[Path]:
     """Renames first, so that a crash leaves nothing that looks like a model."""
+    found = []
     for folder in folders:
         aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-        try:
+        with suppress(FileNotFoundError):
             folder.rename(aside)
-        except FileNotFoundError:
-            continue
-        shutil.rmtree(aside, ignore_errors=True)
-        log.info("deleted %s", folder)
+            found.append(aside)
+            log.info("deleted %s", folder)
+    return found
+
+
+def _remove(aside: Sequence[Path]) -> None:
+    for folder in aside:
+        shutil.rmtree(folder, ignore_errors=True)

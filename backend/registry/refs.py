@@ -9,6 +9,7 @@ from uuid import UUID
 
 from backend.artifacts import RunFolder, run_folder
 from backend.errors import MalformedError
+from backend.naming_locks import name_of_run
 from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.every_run import ALIAS_PREFIX
 
@@ -30,6 +31,11 @@ class ModelRef:
     def run_text(self) -> str:
         """The ref of the run's export, whichever of the run's models this is."""
         return f"run:{self.run_id}"
+
+    @property
+    def locked_as(self) -> str:
+        """The name that naming locks know it by: all models of a run by the run's."""
+        return self.text if self.run_id is None else name_of_run(self.run_id)
 
 
 def read_ref(text: str) -> ModelRef:

@@ -59,8 +59,6 @@ def _named(session: Session, named: Named, pointer: str) -> Named:
     if named.source.startswith(ALIAS_PREFIX):
         row = _meant(session, named.source.removeprefix(ALIAS_PREFIX), isinstance(named, RewardConfig), pointer)
         return named.model_copy(update={"source": row.target, "alias": row.name})
-    if match := RUN_SOURCE.fullmatch(named.source):
-        _hold(session, match["run"])
     if named.alias:
         meant = select(AliasMoveRow.id).where(AliasMoveRow.name == named.alias, AliasMoveRow.target == named.source)
         if session.scalar(meant.limit(1)) is None:
@@ -76,19 +74,12 @@ def _meant(session: Session, name: str, is_reward: bool, pointer: str) -> AliasR
         known = ", ".join(session.scalars(select(AliasRow.name).order_by(AliasRow.name).limit(20)))
         raise _refused(f"there is no alias {name!r}: there are {known or 'none yet'}", f"{pointer}/source")
     match = RUN_SOURCE.fullmatch(row.target)
-    if is_reward != (match is not None and _hold(session, match["run"]) == RunKind.REWARD_MODEL):
+    kind = None if match is None else session.scalar(select(RunRow.kind).where(RunRow.id == UUID(match["run"])))
+    if is_reward != (kind == RunKind.REWARD_MODEL):
         means, wanted = ("policy", "reward model") if is_reward else ("reward model", "policy")
         text = f"alias {name!r} means a {means}, {row.target!r}, and here a {wanted} is wanted: name another"
         raise _refused(text, f"{pointer}/source")
     return row
-
-
-def _hold(session: Session, run: str) -> str | None:
-    """Holds the run whose model is named until the commit, so that the model is not deleted meanwhile; its kind."""
-    try:
-        return session.scalar(select(RunRow.kind).where(RunRow.id == UUID(run)).with_for_update(read=True))
-    except ValueError:
-        return None  # The name of no run: the job says what is wrong.
 
 
 def _refused(text: str, pointer: str) -> MalformedError:

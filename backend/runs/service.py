@@ -12,9 +12,11 @@ from backend import queue
 from backend.db import after_commit
 from backend.errors import MalformedError, OutdatedError
 from backend.models import RunRow
+from backend.naming_locks import lock_named, names_in
 from backend.recipes.loading import changed_settings, load_recipes
 from backend.runs import repository
 from backend.runs.aliases import freeze
+from backend.runs.gone import refuse_gone
 from backend.runs.needs import refuse_unmet
 from backend.runs.vocabulary import unread_words
 from backend.schemas.base import FieldProblem
@@ -32,6 +34,8 @@ def create_run(session: Session, runs_dir: Path, wanted: RunCreate) -> Run:
         repository.get_run(session, run_id=wanted.parent_run_id)
     _refuse_foreign_recipe(wanted)
     config = freeze(session, wanted.config)
+    lock_named(session, names_in(config))
+    refuse_gone(session, config, runs_dir)
     refuse_unmet(config, runs_dir)
     row = repository.create_run(
         session,
