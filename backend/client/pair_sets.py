@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.client.connection import Connection, RunID, raise_problem
 from backend.errors import MalformedError
 from backend.schemas.base import Page
-from backend.schemas.pair_set import PairFormat, PairPart, PairSet, PairSetCreate
+from backend.schemas.pair_set import FrozenPair, PairFormat, PairPart, PairSet, PairSetCreate
 from backend.schemas.vote_figures import LabelResults
 
 # Reading a hundred thousand pictures takes a while.
@@ -51,6 +51,10 @@ class PairSetRoutes(Connection):
     def get_pair_set(self, sha256: str) -> PairSet:
         """One set, and the runs that learn from it."""
         return self._get(PairSet, f"/pair-sets/{sha256}")
+
+    def list_pairs_of_set(self, sha256: str, *, limit: int = 20, after: str | None = None) -> Page[FrozenPair]:
+        """A set's pairs with their votes, in the order of its file."""
+        return self._get(Page[FrozenPair], f"/pair-sets/{sha256}/pairs", limit=limit, after=after)
 
     def delete_pair_set(self, sha256: str) -> None:
         """Removes a set that no run names."""

@@ -10,16 +10,25 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Response, UploadFile
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
-from backend.dependencies import After, Limit, RunsDirDep, SessionDep, SettingsDep, decode_cursor, encode_cursor
+from backend.dependencies import (
+    MAX_INTEGER,
+    After,
+    Limit,
+    RunsDirDep,
+    SessionDep,
+    SettingsDep,
+    decode_cursor,
+    encode_cursor,
+)
 from backend.pair_sets import service
 from backend.pair_sets.exports import RESPONSES, exported
 from backend.pair_sets.folder import PairSets
 from backend.pair_sets.freezing import voted_pairs
 from backend.preferences.result_endpoints import ExcludeRater
 from backend.schemas.base import Page
-from backend.schemas.pair_set import PairFormat, PairPart, PairSet, PairSetCreate
+from backend.schemas.pair_set import FrozenPair, PairFormat, PairPart, PairSet, PairSetCreate
 
 router = APIRouter(tags=["pair sets"])
 
@@ -35,6 +44,10 @@ Part = Annotated[PairPart | None, Query(description="Only prompts of this part; 
 WithPictures = Annotated[bool, Query(description="Only of csv: a zip of the table and its pictures")]
 MADE: dict[int | str, dict[str, object]] = {
     200: {"model": PairSet, "description": "These pairs are a set already, under its first name"}
+}
+PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+PICTURE: dict[int | str, dict[str, object]] = {
+    200: {"description": "The picture", "content": {kind: {} for kind in PICTURE_TYPES.values()}}
 }
 
 
@@ -85,6 +98,24 @@ def list_pair_sets(sets: PairSetsDep, limit: Limit = 20, after: After = None) ->
 def get_pair_set(session: SessionDep, sets: PairSetsDep, sha256: str) -> PairSet:
     """One set, and the runs that learn from it."""
     return service.with_use(session, sets.get(sha256))
+
+
+@router.get("/pair-sets/{sha256}/pairs")
+def list_pairs_of_set(sets: PairSetsDep, sha256: str, limit: Limit = 20, after: After = None) -> Page[FrozenPair]:
+    """A set's pairs with their votes, in the order of its file."""
+    place = decode_cursor(after, int)
+    first = 0 if place is None else min(max(place[0], 0), MAX_INTEGER)
+    found = service.some_pairs(sets, sha256, first, limit + 1)
+    has_more = len(found) > limit
+    return Page(data=found[:limit], has_more=has_more, next_cursor=encode_cursor(first + limit) if has_more else None)
+
+
+@router.get("/pair-sets/{sha256}/pictures/{name}", response_class=FileResponse, responses=PICTURE)
+def get_pair_set_picture(sets: PairSetsDep, sha256: str, name: str) -> FileResponse:
+    """A picture of a set, by the name that its pairs give it; the same name is the same bytes for good."""
+    path = sets.picture(sha256, name)
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(path, media_type=PICTURE_TYPES[path.suffix], headers=headers)
 
 
 @router.delete("/pair-sets/{sha256}", status_code=204)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ PAIRS_FILE, MANIFEST_FILE = "pairs.jsonl", "manifest.json"
 _STALE_SECONDS = 86_400.0
 _MOST_PIXELS = 2**26
 _ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+PICTURE_NAME = r"[0-9a-f]{64}\.(png|jpg|webp)"
 
 
 class NewPairSet:
@@ -61,7 +63,9 @@ class NewPairSet:
         (self.folder / name).write_bytes(content)
         return True
 
-    def write(self, pairs: Sequence[Pair], name: str, source: dict[str, Any], left_out: dict[str, int]) -> str:
+    def write(
+        self, pairs: Sequence[Pair], name: str, source: dict[str, Any], left_out: dict[str, int], version: int = 1
+    ) -> str:
         """Writes pairs and manifest; returns the set's SHA-256."""
         digest = hashlib.sha256()
         with (self.folder / PAIRS_FILE).open("wb") as file:
@@ -71,6 +75,7 @@ class NewPairSet:
         manifest = {
             "sha256": digest.hexdigest(),
             "name": name,
+            "version": version,
             "created_at": datetime.now(UTC).isoformat(),
             "source": source,
             "left_out": left_out,
@@ -135,6 +140,33 @@ class PairSets:
                 continue  # A set in the making, or one that somebody has damaged: asking for it says so.
         return sorted(found, key=lambda each: (each.created_at, each.sha256), reverse=True)
 
+    def next_version(self, name: str, source: dict[str, Any]) -> int:
+        """The number of a set to be: one over the highest of the same label task, or of the imports of that name."""
+        line = _line(name, source)
+        return 1 + max((each.version for each in self.all_sets() if _line(each.name, each.source) == line), default=0)
+
+    def some_pairs(self, sha256: str, first: int, count: int) -> list[Pair]:
+        """At most `count` pairs from the place `first` on, in the order of the set's file.
+
+        Raises:
+            NotFoundError: when there is no such set.
+        """
+        self.get(sha256)
+        with (self.root / sha256 / PAIRS_FILE).open("rb") as file:
+            return [pair_of(line) for line in islice(file, first, first + count)]
+
+    def picture(self, sha256: str, name: str) -> Path:
+        """Where a picture of a set lies.
+
+        Raises:
+            NotFoundError: when there is no such set, or it has no such picture.
+        """
+        self.get(sha256)
+        path = self.root / sha256 / name
+        if not re.fullmatch(PICTURE_NAME, name) or not path.is_file():
+            raise NotFoundError(f"pair set {sha256[:12]} has no picture {name}: GET .../pairs names those it has")
+        return path
+
     def read(self, sha256: str) -> PairSource:
         """A set's pairs, and where their pictures lie.
 
@@ -167,6 +199,12 @@ class PairSets:
                 continue
             if is_stale:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _line(name: str, source: dict[str, Any]) -> tuple[object, ...]:
+    """What all versions of a set share."""
+    task = source.get("label_task_id")
+    return ("label_task", task) if task is not None else ("import", name)
 
 
 def picture_ending(content: bytes) -> str:

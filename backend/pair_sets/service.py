@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from backend.pair_sets.folder import NewPairSet, PairSets
 from backend.pair_sets.formats import csv_table, hpdv2, pick_a_pic
 from backend.pair_sets.pairs import Pair, PairSource
 from backend.schemas.base import FieldProblem
-from backend.schemas.pair_set import PairFormat, PairSet
+from backend.schemas.pair_set import FrozenPair, FrozenVote, PairFormat, PairSet
 
 Read = Callable[[Path, str, NewPairSet], tuple[list[Pair], dict[str, int]]]
 _READERS: dict[PairFormat, Read] = {
@@ -37,7 +38,7 @@ def import_pairs(sets: PairSets, path: Path, file: str, wanted: PairFormat, name
     with sets.making() as new:
         pairs, left_out = _READERS[wanted](path, file, new)
         source = {"kind": "import", "format": wanted.value, "file": file}
-        return sets.keep(new, new.write(pairs, name, source, left_out))
+        return sets.keep(new, new.write(pairs, name, source, left_out, sets.next_version(name, source)))
 
 
 def import_from_path(sets: PairSets, text: str, wanted: PairFormat, name: str) -> tuple[PairSet, bool]:
@@ -62,7 +63,27 @@ def freeze(sets: PairSets, source: PairSource, name: str) -> tuple[PairSet, bool
         for picture, path in source.pictures.items():
             if not new.add_known(picture, path.read_bytes()):
                 raise ConflictError(f"{path} is not the picture that people saw: its hash has changed since")
-        return sets.keep(new, new.write(source.pairs, name, source.about, source.left_out))
+        version = sets.next_version(name, source.about)
+        return sets.keep(new, new.write(source.pairs, name, source.about, source.left_out, version))
+
+
+def some_pairs(sets: PairSets, sha256: str, first: int, count: int) -> list[FrozenPair]:
+    """At most `count` pairs of a set from the place `first` on, as the API shows them."""
+    pictures = f"/api/v1/pair-sets/{sha256}/pictures"
+    return [
+        FrozenPair(
+            index=index,
+            prompt=pair.prompt,
+            task=pair.task,
+            image_0_url=f"{pictures}/{pair.image_0}",
+            image_1_url=f"{pictures}/{pair.image_1}",
+            label_0=pair.label_0,
+            majority=pair.majority,
+            votes=tuple(FrozenVote.model_validate(asdict(vote)) for vote in pair.votes),
+            provenance=pair.provenance,
+        )
+        for index, pair in enumerate(sets.some_pairs(sha256, first, count), start=first)
+    ]
 
 
 def with_use(session: Session, found: PairSet) -> PairSet:

@@ -56,6 +56,7 @@ class PairSet(WireModel):
 
     sha256: str = Field(description="Of pairs.jsonl, which names each picture by its own SHA-256")
     name: str
+    version: int = Field(1, description="Counts the sets of one label task, or the imports of one name, from 1")
     created_at: Timestamp
     source: dict[str, Any] = Field(description="Where the pairs come from: a label task with its guideline, or a file")
     left_out: dict[str, int] = Field(description="What the source has and the set has not, by reason")
@@ -68,3 +69,28 @@ class PairSet(WireModel):
     num_simulated_raters: int = Field(description="Of the raters, those that are programs")
     num_bytes: int
     used_by: tuple[UUID, ...] = Field((), description="Runs whose configuration names the set; only told of one set")
+
+
+class FrozenVote(WireModel):
+    """A vote as a pair set keeps it."""
+
+    rater: str = Field(description="A hash that stands for the rater")
+    label_0: float = Field(description="1 = the first picture, 0 = the second, a half = neither")
+    is_simulated: bool = Field(description="A program voted")
+    choice: str | None = Field(description="0, 1, tie or both_bad, where that is known")
+    created_at: str | None = Field(description="ISO 8601 with its offset, as the source wrote it")
+    guideline_version: int | None
+
+
+class FrozenPair(WireModel):
+    """A pair of a set: two pictures of one prompt, and what was chosen."""
+
+    index: int = Field(description="Its line in pairs.jsonl, from 0")
+    prompt: str
+    task: str | None
+    image_0_url: str
+    image_1_url: str
+    label_0: float = Field(description="The share of votes for the first picture, a tie half")
+    majority: int | None = Field(description="The picture that more votes chose, 0 or 1; null = as many chose either")
+    votes: tuple[FrozenVote, ...] = Field(description="Empty where an import told a label alone")
+    provenance: dict[str, Any] = Field(description="What made each picture, as far as the source told it")

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 
 from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
-from backend.schemas.reward import RewardConfig, RewardName
 from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
@@ -19,6 +18,7 @@ from ui.components.inputs import form_inputs, hiding
 from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
 from ui.components.prompt_choice import PROMPT_SET, prompt_set_choice, prompt_set_choices
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
+from ui.pages.launch_origin import Origin, origin_of
 from ui.pages.launch_preflight import ConfigOf, PreflightPart
 from ui.reward_slots import idle_inputs
 from ui.studio import StudioClient, StudioError, client_for
@@ -38,20 +38,8 @@ KIND_NAMES = [
     ("Pretrain", "pretrain"),
     ("Reward model", "reward_model"),
 ]
-DEFAULT_RECIPE = "tiny-shapes"
 READING = wrapped(panel("Configuration", '<p class="u-muted">Reading the recipe …</p>'))
 GO_TO_RUN = "(url) => { if (url) window.location.assign(url); }"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the form started: a recipe or a cloned run."""
-
-    name: str
-    config: RunConfig
-    recipe: str | None = None
-    parent: str | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +110,7 @@ def _opener(forms: list[KindForm]) -> Callable[[gr.Request], list[Any]]:
         try:
             with client_for(request) as client:
                 recipes = client.list_recipes()
-                return _filled(forms, client, _origin_of(client, recipes, dict(request.query_params)), recipes)
+                return _filled(forms, client, origin_of(client, recipes, dict(request.query_params)), recipes)
         except StudioError as error:
             side = refusal(error)
             return [gr.skip()] * (3 + len(forms) + sum(len(form.inputs) for form in forms)) + [side]
@@ -134,35 +122,9 @@ def _recipe_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
     def choose_recipe(request: gr.Request, name: str) -> list[Any]:
         with client_for(request) as client:
             recipes = client.list_recipes()
-            return _filled(forms, client, _origin_of(client, recipes, {"recipe": name}), recipes)
+            return _filled(forms, client, origin_of(client, recipes, {"recipe": name}), recipes)
 
     return choose_recipe
-
-
-def _origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, str]) -> Origin:
-    if "clone" in query:
-        run = client.get_run(query["clone"])
-        recipe = None if run.recipe_changes is None else run.recipe
-        return Origin(f"run {run.name or run.id}", run.config, recipe, str(run.id))
-    by_name = {recipe.name: recipe for recipe in recipes}
-    chosen = by_name.get(query.get("recipe", DEFAULT_RECIPE)) or next(iter(recipes), None)
-    if chosen is None:
-        return Origin("the defaults", TrainConfig())
-    note = f"Cost: {chosen.cost}. Expected: {chosen.expected}"
-    return Origin(chosen.title, _with_linked(chosen.config, query), chosen.name, None, note)
-
-
-def _with_linked(config: RunConfig, query: Mapping[str, str]) -> RunConfig:
-    """A recipe with the reward model, pair set or prompt set that a link of another page brings along."""
-    if query.get("prompt_set") and isinstance(config, TrainConfig | SampleConfig | EvaluateConfig):
-        prompts = config.prompts.model_copy(update={"prompt_set": query["prompt_set"], "texts": ()})
-        return config.model_copy(update={"prompts": prompts})
-    if query.get("reward") and isinstance(config, TrainConfig):
-        learned = RewardConfig(name=RewardName.LEARNED, source=query["reward"][:1000])
-        return config.model_copy(update={"rewards": (learned,)})
-    if query.get("pairs") and isinstance(config, RewardModelConfig):
-        return config.model_copy(update={"pairs": config.pairs.model_copy(update={"source": query["pairs"]})})
-    return config
 
 
 def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes: list[Recipe]) -> list[Any]:

@@ -21,6 +21,7 @@ HOT_PAGES = (
     ("groups", "Groups", "groups"),
     ("sample", "Sample", "sample"),
     ("inpaint", "Inpaint", "inpaint"),
+    ("extend", "Extend", "extend"),
     ("compare", "Compare", "compare"),
     ("try", "Try", "try"),
     ("strip", "Prompt over steps", "strip"),
@@ -28,6 +29,7 @@ HOT_PAGES = (
     ("reward-test", "Reward sandbox", "reward_test"),
     ("label", "Label", "label"),
     ("label-results", "Label results", "label_results"),
+    ("pairs", "Pair sets", "pairs"),
     ("models", "Models", "models"),
     ("prompts", "Prompt sets", "prompts"),
 )

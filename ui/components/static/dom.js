@@ -40,13 +40,15 @@ setInterval(() => {
     element.textContent = ago(element.dateTime);
 }, 15000);
 
-export function identifier(id) {
-  const button = h("button", { class: "u-btn quiet u-mono", type: "button", title: `Copy ${id}` }, shortId(id));
+/** A short name that copies the whole one: an id's end, which tells ids of one moment apart, or a hash's beginning. */
+export function identifier(id, beginning = 0) {
+  const short = beginning ? id.slice(0, beginning) : shortId(id);
+  const button = h("button", { class: "u-btn quiet u-mono", type: "button", title: `Copy ${id}` }, short);
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(id);
     button.textContent = "copied";
     setTimeout(() => {
-      button.textContent = shortId(id);
+      button.textContent = short;
     }, 1200);
   });
   return button;

@@ -43,7 +43,7 @@ function heading(open) {
       h("h1", {}, "Label"),
       h("p", { class: "u-muted" }, "People choose between two pictures of one prompt, without knowing what made them."),
     ),
-    h("div", { class: "u-row" }, apiButton(), action("New task", open, "u-main")),
+    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn", href: "/pairs" }, "Pair sets"), action("New task", open, "u-main")),
   );
 }
 

@@ -113,8 +113,8 @@ function freezeButton(state) {
           "div",
           { class: "u-part u-stack tight" },
           h("p", {}, `${WHOSE_WORDS[state.whose]} ${plural(made.num_pairs, "pair")} of ${plural(made.num_prompts, "prompt")}, ${plural(made.num_votes, "vote")}. Votes that come later change nothing in it.`),
-          h("p", { class: "u-row" }, "Its name for pairs.source of a reward model: ", identifier(made.sha256)),
-          h("a", { class: "u-link", href: `/launch?recipe=reward-from-votes&pairs=${made.sha256}` }, "Train a reward model on it"),
+          h("p", { class: "u-row" }, "Its name for pairs.source of a reward model: ", identifier(made.sha256, 12)),
+          h("p", { class: "u-row" }, h("a", { class: "u-btn u-main", href: `/launch?recipe=reward-from-votes&pairs=${made.sha256}` }, "Train a reward model on it"), h("a", { class: "u-btn", href: `/pairs?id=${made.sha256}` }, "Look at its pairs")),
         ),
       );
     },

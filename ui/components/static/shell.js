@@ -12,7 +12,9 @@ const PAGES = [
   ["/label", "Label", "v"],
   ["/models", "Models", "m"],
 ];
-const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/inpaint": "/runs", "/strip": "/runs", "/compare": "/runs", "/label-results": "/label", "/reward-test": "/rewards" };
+// Shown in the navigation beside the page that they belong to, while one of the two is open.
+const INNER_PAGES = [["/pairs", "Pair sets", "s"]];
+const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/inpaint": "/runs", "/strip": "/runs", "/compare": "/runs", "/label-results": "/label", "/pairs": "/label", "/reward-test": "/rewards" };
 const extraKeys = new Map();
 let calls = [];
 
@@ -78,7 +80,7 @@ function labelTheme() {
 
 function helpKeys() {
   const general = [
-    ...PAGES.map(([, name, key]) => [["g", key], `Go to ${name}`]),
+    ...[...PAGES, ...INNER_PAGES].map(([, name, key]) => [["g", key], `Go to ${name}`]),
     [["t"], "Light or dark"],
     [["?"], "This map"],
     [["Esc"], "Close"],
@@ -99,7 +101,7 @@ function press(event) {
   if ([" ", "Enter"].includes(event.key) && event.target.closest?.("button, a, summary, input")) return;
   if (isGoing) {
     isGoing = false;
-    const page = PAGES.find(([, , key]) => key === event.key);
+    const page = [...PAGES, ...INNER_PAGES].find(([, , key]) => key === event.key);
     if (page) {
       location.href = page[0];
       return;
@@ -155,9 +157,12 @@ function signOut() {
   return button;
 }
 
-  const links = PAGES.map(([path, name]) =>
-    h("a", { href: path, "aria-current": path === here ? "page" : null }, name),
-  );
+  const inner = INNER_PAGES.filter(([path]) => BELONGS_TO[path] === here);
+  const isInner = inner.some(([path]) => path === location.pathname);
+  const links = PAGES.flatMap(([path, name]) => [
+    h("a", { href: path, "aria-current": path === here ? (isInner ? "true" : "page") : null }, name),
+    ...(path === here ? inner : []).map(([place, words]) => h("a", { class: "u-inner", href: place, "aria-current": place === location.pathname ? "page" : null }, words)),
+  ]);
   return h(
     "nav",
     { class: "u-nav", "aria-label": "Studio" },
