@@ -68,19 +68,19 @@ export function failure(error, retry = null) {
   const untold = (error.problems ?? []).filter((item) => !error.message.includes(item.message));
   const problems = untold.map((item) => `${item.pointer || "the body"}: ${item.message}`);
   const id = error.requestId ? h("p", { class: "u-small u-muted" }, `Request ${error.requestId}`) : null;
-  const again = retry ? h("button", { class: "u-btn", type: "button", onclick: retry }, "Try again") : null;
-  return h(
   // The session has ended while the page was open; in another tab, what was typed here is not lost.
   const door = error.status === 401 ? h("p", {}, h("a", { href: "/sign-in", target: "_blank" }, "Sign in")) : null;
+  const again = retry ? h("button", { class: "u-btn", type: "button", onclick: retry }, "Try again") : null;
+  return h(
     "div",
     { class: "u-note u-error", role: "alert" },
     h("strong", {}, error.title ?? "Something went wrong"),
     h("p", {}, error.message),
     ...problems.map((text) => h("p", {}, text)),
     id,
+    door,
     again,
   );
-    door,
 }
 
 /** A button that answers at once, is busy while its promise runs, and says in a toast what failed. */

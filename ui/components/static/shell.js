@@ -14,12 +14,12 @@ const PAGES = [
 ];
 // Shown in the navigation beside the page that they belong to, while one of the two is open.
 const INNER_PAGES = [["/pairs", "Pair sets", "s"]];
-const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/inpaint": "/runs", "/strip": "/runs", "/compare": "/runs", "/label-results": "/label", "/pairs": "/label", "/reward-test": "/rewards" };
+const BELONGS_TO = { "/run": "/runs", "/groups": "/runs", "/sample": "/runs", "/inpaint": "/runs", "/extend": "/runs", "/strip": "/runs", "/compare": "/runs", "/label-results": "/label", "/pairs": "/label", "/reward-test": "/rewards" };
 const extraKeys = new Map();
-let calls = [];
-
 // How this page was opened, where the studio asks: by a "session" or a "token".
 const openedBy = document.querySelector("meta[name=unmask-opened-by]")?.content;
+let calls = [];
+
 /** Adds keys of a page to the map: `keys([["k", "what it does", handler]])`. */
 export function keys(entries) {
   for (const [key, label, handler] of entries) extraKeys.set(key, { label, handler });
@@ -142,8 +142,6 @@ function logo() {
   );
 }
 
-function navigation() {
-  const here = BELONGS_TO[location.pathname] ?? location.pathname;
 /** A way out for whoever came in by a session; a studio that asks for nothing has none. */
 function signOut() {
   if (openedBy !== "session") return null;
@@ -157,6 +155,8 @@ function signOut() {
   return button;
 }
 
+function navigation() {
+  const here = BELONGS_TO[location.pathname] ?? location.pathname;
   const inner = INNER_PAGES.filter(([path]) => BELONGS_TO[path] === here);
   const isInner = inner.some(([path]) => path === location.pathname);
   const links = PAGES.flatMap(([path, name]) => [
@@ -182,12 +182,12 @@ function signOut() {
         { class: "u-btn quiet", type: "button", title: "Keys (?)", "aria-label": "Keys", onclick: helpKeys },
         "?",
       ),
+      signOut(),
     ),
   );
 }
 
 /** Takes the skeleton away as soon as the page has what it waits for, and never puts it back. */
-      signOut(),
 function awaitContent() {
   const skeleton = document.querySelector(".u-boot");
   if (!skeleton) return;
