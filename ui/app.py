@@ -125,9 +125,13 @@ def mount_pages(app: FastAPI) -> FastAPI:
 
 def create_studio() -> FastAPI:
     """The whole web process: backend's API and the pages."""
+    from backend.access.exposure import exposure  # noqa: PLC0415
     from backend.app import create_app  # noqa: PLC0415
     from backend.logs import configure_logging  # noqa: PLC0415
     from backend.settings import get_settings  # noqa: PLC0415
 
-    configure_logging(get_settings().log_format)
+    settings = get_settings()
+    configure_logging(settings.log_format)
+    if (warning := exposure(settings)) is not None:
+        logger.warning(warning)
     return mount_pages(create_app())

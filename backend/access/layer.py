@@ -97,12 +97,16 @@ def _place(scope: Scope) -> str:
 
 
 def _kept_private(send: Send) -> Send:
-    """The same answer, which no shared cache may keep: it would hand it to those who are shut out here."""
+    """The same answer, which no shared cache may keep, for it would hand it to those who are shut out here.
+
+    A page is not kept at all: the Back button must not show it to who comes after somebody has signed out.
+    """
 
     async def send_private(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            given = headers.get("cache-control", "private")
+            is_page = headers.get("content-type", "").startswith("text/html")
+            given = headers.get("cache-control", "no-store" if is_page else "private")
             headers["cache-control"] = re.sub(r"\bpublic\b", "private", given)
         await send(message)
 

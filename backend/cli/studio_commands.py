@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from backend.access.exposure import exposure
 from backend.cli.output import AsJSON, err, out, print_json
-from backend.settings import get_settings
+from backend.settings import Settings, get_settings
 
 _COLOURS = {"postgres": "blue", "valkey": "magenta", "migrate": "yellow", "web": "cyan", "worker": "green"}
 
@@ -37,11 +38,20 @@ def up(
 
     def announce(address: str) -> None:
         if as_json:
-            print(json.dumps({"service": "unmask", "address": address}), flush=True)
+            is_shut = settings.access_token is not None
+            print(json.dumps({"service": "unmask", "address": address, "is_sign_in_required": is_shut}), flush=True)
         else:
-            out().print(f"\n  The studio is ready:  [bold]{address}[/]\n  Ctrl-C stops it.\n")
+            out().print(f"\n  The studio is ready:  [bold]{address}[/]\n{_who_may_enter(settings)}  Ctrl-C stops it.\n")
 
     run_studio(settings, show, announce)
+
+
+def _who_may_enter(settings: Settings) -> str:
+    """A line for who starts the studio; empty where nobody else reaches it."""
+    if settings.access_token is not None:
+        return "  Sign-in is on: it asks for what UNMASK_ACCESS_TOKEN holds.\n"
+    warning = exposure(settings)
+    return "" if warning is None else f"  [bold red]Warning:[/] {escape(warning)}.\n"
 
 
 def migrate(as_json: AsJSON = False) -> None:

@@ -28,6 +28,7 @@ Show = Callable[[str, str], None]
 # Uvicorn and Celery look for modules in their working folder first: in this one no stranger's file hides a package.
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable, "-P")
+TOKENS = ("UNMASK_ACCESS_TOKEN", "UNMASK_TOKEN")
 MIGRATE_COMMAND = (*PYTHON, "-m", "backend.cli", "migrate")
 
 
@@ -164,8 +165,10 @@ def _start_our_own(supervisor: Supervisor, settings: Settings, environment: dict
     if supervisor.is_stop_requested:
         return
     supervisor.start(Service("web", web_command(settings.host, settings.port), environment, folder=ROOT))
-    supervisor.start(Service("worker", WORKER_COMMAND, environment, folder=ROOT))
-    supervisor.start(Service("interactive", INTERACTIVE_COMMAND, environment, folder=ROOT))
+    # Jobs run what recipes name; the token that opens the studio is none of their business.
+    of_workers = {name: value for name, value in environment.items() if name.upper() not in TOKENS}
+    supervisor.start(Service("worker", WORKER_COMMAND, of_workers, folder=ROOT))
+    supervisor.start(Service("interactive", INTERACTIVE_COMMAND, of_workers, folder=ROOT))
     supervisor.wait_until("web", lambda: _answers(local_address(settings) + "/readyz"), seconds=120)
 
 
@@ -190,6 +193,8 @@ def _child_environment(settings: Settings, data_dir: Path) -> dict[str, str]:
         given["UNMASK_DATABASE_URL"] = settings.database_url.get_secret_value()
     if settings.broker_url is not None:
         given["UNMASK_BROKER_URL"] = settings.broker_url.get_secret_value()
+    if settings.access_token is not None:
+        given["UNMASK_ACCESS_TOKEN"] = settings.access_token.get_secret_value()
     return {**os.environ, **given}
 
 

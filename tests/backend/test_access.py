@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 from fastapi import FastAPI, Response
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
 from starlette.websockets import WebSocketDisconnect
 
 from backend.access.open_paths import SESSION, is_open
@@ -22,12 +23,14 @@ from ui.app import STATIC
 from ui.pages.rating import rating_page
 from ui.pages.sign_in import sign_in_page
 
+Sessions = sessionmaker[Session]
+
 RATING = "/api/v1/rating"
 DOCUMENTS = {"/livez", "/readyz", "/rate", "/sign-in"}
 
 
 @pytest.fixture
-def shut(settings: Settings, broker: Callable[[], list[str]]) -> Iterator[FastAPI]:
+def shut(settings: Settings, sessions: Sessions, broker: Callable[[], list[str]]) -> Iterator[FastAPI]:
     app = shut_studio(settings)
     yield app
     app.state.engine.dispose()
@@ -163,7 +166,7 @@ def test_the_token_opens_everything(door: TestClient, scheme: str) -> None:
 
 @pytest.mark.parametrize("shown", [f"Basic {TOKEN}", TOKEN, "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN} ä"])
 def test_nothing_else_in_the_header_opens(door: TestClient, shown: str) -> None:
-    assert door.get("/api/v1/runs", headers={"Authorization": shown.encode()}).status_code == 401  # type: ignore[dict-item]
+    assert door.get("/api/v1/runs", headers={b"Authorization": shown.encode()}).status_code == 401
 
 
 def test_a_raters_token_opens_the_raters_door_and_nothing_else(door: TestClient) -> None:

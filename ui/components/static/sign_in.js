@@ -29,6 +29,8 @@ function refuse(text) {
   field.toggleAttribute("aria-invalid", text !== "");
 }
 
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`.replace("..", ".");
+
 async function signIn(event) {
   event.preventDefault();
   if (button.dataset.busy) return;
@@ -40,7 +42,8 @@ async function signIn(event) {
     await post("/session", { token: field.value.trim() });
     location.replace(wanted());
   } catch (error) {
-    refuse(error.message);
+    // What the token is stands below the button already.
+    refuse(error.status === 401 ? "This is not the access token of this studio." : sentence(error.message));
     field.select();
     field.focus();
     button.textContent = "Sign in";
@@ -57,5 +60,5 @@ document.querySelector(".u-sign-in").removeAttribute("aria-busy");
 // Somebody who is in already, or a studio that asks for nothing: there is nothing to type.
 get("/session").then(
   ({ is_required: isRequired, is_signed_in: isSignedIn }) => (!isRequired || isSignedIn) && location.replace(wanted()),
-  (error) => refuse(error.message),
+  (error) => refuse(sentence(error.message)),
 );
