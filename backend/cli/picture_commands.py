@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from backend.cli.configuration import checked
+from backend.cli.edit_options import Extend, NewCells, Source, extrapolation_of
 from backend.cli.follow import SUCCEEDED, follow_quietly
 from backend.cli.output import AsJSON, number_text, print_json, print_table
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
@@ -33,10 +34,13 @@ def sample(
     seed: Seed = 7,
     steps: Steps = 16,
     guidance: Guidance = 0.0,
+    source: Source = None,
+    extend: Extend = None,
+    num_new: NewCells = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="Write the pictures to this folder")] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Make pictures of prompts."""
+    """Make pictures of prompts, or let one grow beyond its edges."""
     client = connect(context)
     values = {
         "kind": "sample",
@@ -46,7 +50,7 @@ def sample(
         "num_prompts": len(prompts),
         "samples_per_prompt": num,
         "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
-    }
+    } | extrapolation_of(client, source, extend, num_new)
     run = client.create_run(RunCreate(config=checked(values)))
     code = follow_quietly(client, run, as_json=as_json)
     if code != SUCCEEDED:

@@ -25,8 +25,9 @@ def build_trajectory(
         sample_id: the sample.
         index: its place in the group.
         arrays: codes, unmasked_at (G, N); drawn, confidence, entropy (T, G, N); log_prob (T, G); grid (rows, columns);
-            codebook_size; transition. Confidence and entropy are NaN where a step drew no code: it was fixed before,
-            or, in a picture that grew, no window was there yet.
+            codebook_size; transition; window_side, where the pictures are not the policy's own square. Confidence and
+            entropy are NaN where a step drew no code: it was fixed before, or, in a picture that grew, no window was
+            there yet.
         frames_url: where step t's picture is, once `/t` and its origin are added.
         is_decoded: whether these pictures were decoded, or made of the finished one.
     """
@@ -38,6 +39,7 @@ def build_trajectory(
         sample_id=sample_id,
         num_rows=rows,
         num_columns=columns,
+        window_side=int(arrays["window_side"]) if "window_side" in arrays else min(rows, columns),
         codebook_size=int(arrays["codebook_size"]),
         transition=str(arrays["transition"]),
         is_decoded=is_decoded,

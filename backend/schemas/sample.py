@@ -158,6 +158,9 @@ class Trajectory(WireModel):
     sample_id: UUID
     num_rows: int
     num_columns: int
+    window_side: int = Field(
+        description="Rows and columns of the policy's own pictures: fewer than this one has where it grew"
+    )
     codebook_size: int
     transition: str
     is_decoded: bool = Field(

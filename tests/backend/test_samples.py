@@ -108,7 +108,7 @@ def test_a_picture_is_sent_once_and_cached_for_good(api: TestClient, sample_url:
 
 def test_a_trajectory_tells_what_each_step_kept_and_masked_again(api: TestClient, sample_url: str) -> None:
     trajectory = api.get(f"{sample_url}/trajectory").json()
-    assert (trajectory["num_rows"], trajectory["num_columns"]) == (2, 2)
+    assert (trajectory["num_rows"], trajectory["num_columns"], trajectory["window_side"]) == (2, 2, 2)
     assert (trajectory["codebook_size"], trajectory["transition"]) == (1024, "candidate_2")
     first, second, last = trajectory["steps"]
     assert [step["num_masked_before"] for step in trajectory["steps"]] == [4, 3, 1]

@@ -104,7 +104,8 @@ def write_group(
     for index in set(range(len(pictures))).difference(framed):
         folder.path(place.path("frames", f"-{index:02d}.png")).unlink(missing_ok=True)
     trajectory_path = place.path("trajectories", ".npz")
-    _write(folder, trajectory_path, to_npz(trajectory, policy.codebook_size, transition, grid))
+    window_side = grid_of(policy.num_image_tokens)[0] if grid else None
+    _write(folder, trajectory_path, to_npz(trajectory, policy.codebook_size, transition, grid, window_side))
     return WrittenPictures(paths, hashes, trajectory_path)
 
 
@@ -172,10 +173,17 @@ def frame_strips(
     return to_bytes(strips)
 
 
-def to_npz(trajectory: Unmasking, codebook_size: int, transition: str, grid: tuple[int, int] | None = None) -> bytes:
+def to_npz(
+    trajectory: Unmasking,
+    codebook_size: int,
+    transition: str,
+    grid: tuple[int, int] | None = None,
+    window_side: int | None = None,
+) -> bytes:
     """The trajectories as a compressed npz without pickled parts; see docs/architecture.md for its arrays."""
     code_type = np.int16 if codebook_size <= np.iinfo(np.int16).max else np.int32
     buffer = io.BytesIO()
+    grown = {} if window_side is None else {"window_side": np.array(window_side, dtype=np.int32)}
     np.savez_compressed(
         buffer,
         codes=_array(trajectory.codes).astype(code_type),
@@ -187,6 +195,7 @@ def to_npz(trajectory: Unmasking, codebook_size: int, transition: str, grid: tup
         grid=np.array(grid or grid_of(trajectory.codes.shape[1]), dtype=np.int32),
         codebook_size=np.array(codebook_size, dtype=np.int32),
         transition=np.array(transition),
+        **grown,
     )
     return buffer.getvalue()
 

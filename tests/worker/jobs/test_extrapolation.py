@@ -79,7 +79,7 @@ def test_each_direction_is_a_direct_extrapolation_of_the_samples_own_codes(
         arrays = arrays_of(folder, group)
         grid = (8, 12) if direction in (Direction.LEFT, Direction.RIGHT) else (12, 8)
         direct = extrapolate(policy, start, [Extension(direction, group.prompt)], [7, 8], sampling)
-        assert tuple(arrays["grid"]) == grid
+        assert (*arrays["grid"], arrays["window_side"]) == (*grid, 8)
         assert np.array_equal(arrays["codes"], direct.flatten(1).numpy())
         is_new = (arrays["unmasked_at"] >= 0).reshape(2, *grid)
         assert is_new.sum(axis=(1, 2)).tolist() == [32, 32]

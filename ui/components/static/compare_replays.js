@@ -7,7 +7,7 @@ import { decodeInto } from "./frames.js";
 import { LAYERS, layerRange, paintGrid, readCell } from "./heat.js";
 import { Player } from "./player.js";
 import { NAMES, cellAt, colours, layerButtons, legend } from "./replay.js";
-import { pictureStage } from "./replay_picture.js";
+import { pictureStage, shapeOf } from "./replay_picture.js";
 
 /** Fills `root` with the replays of both sides, `[label, sample]` each, and hands their player to `onReady`. */
 export async function openReplays(root, sides, numReplayed, onReady) {
@@ -95,7 +95,7 @@ class Side {
   constructor(label, sample, trajectory) {
     Object.assign(this, { label, sample, trajectory });
     this.picture = pictureStage(sample, trajectory);
-    this.canvas = h("canvas", { role: "img" });
+    this.canvas = h("canvas", { role: "img", style: shapeOf(trajectory) });
     this.reading = h("p", { class: "u-small u-muted u-two-reading" });
     this.element = h(
       "section",

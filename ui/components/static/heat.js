@@ -13,23 +13,34 @@ export function layerRange(trajectory, layer) {
   return [0, Math.max(...values, 1e-6)];
 }
 
-/** For each cell the step at which it was last fixed, up to and with `index`; null while masked. */
+const fixedAtOf = new WeakMap();
+
+/** For each cell the step that fixed it; null where it was known from the start, as all that an edit keeps. */
+function fixedAt(trajectory) {
+  if (!fixedAtOf.has(trajectory)) {
+    const found = trajectory.steps[0].codes.map(() => null);
+    trajectory.steps.forEach((step, index) => step.is_newly_unmasked.forEach((isNew, cell) => isNew && (found[cell] = index)));
+    fixedAtOf.set(trajectory, found);
+  }
+  return fixedAtOf.get(trajectory);
+}
+
+/** Whether some cells were known from the start. */
+export const hasKnownCells = (trajectory) => fixedAt(trajectory).includes(null);
+
+/** For each cell the step at which it was fixed, up to and with `index`; null while masked or where none had to. */
 function unmaskedAt(trajectory, index) {
-  return trajectory.steps[index].codes.map((code, cell) => {
-    if (code < 0) return null;
-    for (let step = index; step >= 0; step -= 1) if (trajectory.steps[step].is_newly_unmasked[cell]) return step;
-    return 0;
-  });
+  return fixedAt(trajectory).map((step) => (step !== null && step <= index ? step : null));
 }
 
 /** The layer's value of each cell at a step; null = nothing to colour. Confidence and entropy stay as last measured. */
 function layerValues(trajectory, index, layer) {
-  const fixedAt = unmaskedAt(trajectory, index),
+  const at = unmaskedAt(trajectory, index),
     step = trajectory.steps[index];
-  if (layer === "mask") return fixedAt;
+  if (layer === "mask") return at;
   if (layer === "code") return step.codes.map((code) => (code < 0 ? null : code));
   return step[layer].map(
-    (value, cell) => value ?? (fixedAt[cell] === null ? null : trajectory.steps[fixedAt[cell]][layer][cell]),
+    (value, cell) => value ?? (at[cell] === null ? null : trajectory.steps[at[cell]][layer][cell]),
   );
 }
 
@@ -110,16 +121,18 @@ function dashes(context, x, y, size, colour) {
 /** What the cell under the pointer holds, in words. */
 export function readCell(trajectory, index, cell) {
   const step = trajectory.steps[index],
-    fixedAt = unmaskedAt(trajectory, index)[cell];
+    at = unmaskedAt(trajectory, index)[cell];
   const row = Math.floor(cell / trajectory.num_columns),
     column = cell % trajectory.num_columns;
   const state = step.is_newly_unmasked[cell]
     ? "unmasked at this step"
     : step.is_remasked[cell]
       ? "drawn, then masked again"
-      : fixedAt === null
+      : step.codes[cell] < 0
         ? "masked"
-        : `unmasked at step ${fixedAt + 1}`;
+        : at === null
+          ? "known from the start"
+          : `unmasked at step ${at + 1}`;
   const confidence = layerValues(trajectory, index, "confidence")[cell],
     entropy = layerValues(trajectory, index, "entropy")[cell];
   const parts = [

@@ -1,13 +1,12 @@
 // Inpaint: draw over the token cells of a sample, say what shall be there, and see what a policy paints in their place.
 // It is a sample run like any other: the page can be left, and the run has all of it.
-import { TERMINAL, get, post } from "./api.js";
+import { get } from "./api.js";
 import { openById } from "./by_id.js";
-import { action, card, failure, h, query, select, show, titled, toast } from "./dom.js";
+import { action, card, empty, h, query, show, titled } from "./dom.js";
+import { Answer, EditForm, editHeading } from "./edit_form.js";
 import { plural } from "./format.js";
-import { apiButton, apiCalls, keys } from "./shell.js";
+import { apiCalls, keys } from "./shell.js";
 
-const POLL_MS = 700,
-  NUM_SEEDS = 4;
 const MISSING = { question: "Which picture?", hint: "Open a sample and press “Paint over”.", href: "/runs", link: "All runs" };
 
 export function mount(root) {
@@ -18,37 +17,38 @@ export function mount(root) {
 async function open(root, id) {
   const sample = await get(`/samples/${id}`);
   const [run, grid] = await Promise.all([get(`/runs/${sample.run_id}`), get(`/samples/${id}/trajectory`)]);
+  if (grid.num_rows !== grid.window_side || grid.num_columns !== grid.window_side) return show(root, tooLarge(sample, grid));
   const drawing = new Drawing(sample, grid.num_rows, grid.num_columns);
-  const answer = h("div", {});
-  const form = new PaintForm(sample, run, drawing, (made) => follow(answer, made));
-  drawing.onChange = () => form.renew();
+  const answer = new Answer({ busy: "Paints", done: "Painted" }, tile);
+  const edit = {
+    name: "inpaint",
+    verb: "Paint",
+    promptLabel: "What the whole picture shall show",
+    refusal: () => (drawing.numMarked ? null : "Mark at least one cell of the picture first."),
+    part: () => ({ inpainting: { picture: form.picture, mask: drawing.mask } }),
+  };
+  const form = new EditForm(sample, run, edit, (made) => answer.follow(made.id));
+  const tellCall = () => apiCalls([{ method: "POST", path: "/runs", body: { config: form.config() } }]);
+  drawing.onChange = () => {
+    form.renew();
+    tellCall();
+  };
+  form.element.addEventListener("input", tellCall);
+  const words = "Draw over what shall be another. All other cells keep their tokens.";
   show(
     root,
-    heading(sample),
-    h(
-      "div",
-      { class: "u-cols" },
-      card("Picture", drawing.element, drawing.count),
-      h("div", { class: "u-stack" }, card("Paint", form.element), answer),
-    ),
+    editHeading(sample, "Inpaint", words, ["/extend", "Extend"]),
+    h("div", { class: "u-cols" }, card("Picture", drawing.element, drawing.count), h("div", { class: "u-stack" }, card("Paint", form.element), answer.element)),
   );
   keys([["c", "Clear the marks", () => drawing.setAll(false)]]);
-  apiCalls([{ method: "POST", path: "/runs", body: { config: form.config() } }]);
+  tellCall();
+  answer.resume();
 }
 
-function heading(sample) {
-  return h(
-    "div",
-    { class: "u-head" },
-    h(
-      "div",
-      {},
-      h("p", { class: "u-crumb" }, h("a", { href: `/sample?id=${sample.id}` }, "Sample")),
-      h("h1", {}, "Inpaint"),
-      h("p", { class: "u-muted" }, "Draw over what shall be another. All other cells keep their tokens."),
-    ),
-    h("div", { class: "u-row" }, apiButton()),
-  );
+function tooLarge(sample, grid) {
+  const size = `It has ${grid.num_rows} × ${grid.num_columns} cells, the policy's own pictures ${grid.window_side} × ${grid.window_side}.`;
+  const link = h("a", { class: "u-btn u-main", href: `/extend?sample=${sample.id}` }, "Extend it");
+  return empty("This picture has grown", `${size} A picture that has grown can grow further, not be painted over.`, link);
 }
 
 /** The picture under its token grid; the pointer marks cells, or unmarks them where it begins on a marked one. */
@@ -114,67 +114,6 @@ class Drawing {
   }
 }
 
-class PaintForm {
-  constructor(sample, run, drawing, onMade) {
-    Object.assign(this, { sample, drawing });
-    const start = run.config.policy?.source ?? "shipped";
-    const sources = run.kind === "train" && run.status === "succeeded" ? [[`run:${run.id}`, "as the run left it"]] : [];
-    sources.push([start, start === "shipped" ? "shipped" : `as the run began (${start})`]);
-    if (start !== "shipped") sources.push(["shipped", "shipped"]);
-    this.policy = select("Policy", sources, () => {});
-    this.prompt = h("input", { class: "u-input", "aria-label": "Prompt", maxlength: 1000, value: sample.prompt, style: "width:100%" });
-    this.seeds = h("input", { class: "u-input", "aria-label": "Pictures", type: "number", min: 1, max: 16, value: NUM_SEEDS, style: "width:80px" });
-    this.steps = run.config.evaluation_sampling ?? run.config.sampling ?? {};
-    this.paint = action("Paint", () => this.send(onMade), "u-main");
-    this.hint = h("p", { class: "u-small u-muted" });
-    const field = (name, input) => h("label", { class: "u-label" }, name, input);
-    this.element = h("div", { class: "u-stack tight" }, field("What the whole picture shall show", this.prompt), h("div", { class: "u-row" }, field("Policy", this.policy), field("Pictures", this.seeds)), h("div", { class: "u-row" }, this.paint), this.hint);
-    this.renew();
-  }
-
-  renew() {
-    if (!this.paint) return;
-    this.paint.disabled = this.drawing.numMarked === 0;
-    this.hint.textContent = this.drawing.numMarked ? "" : "Mark at least one cell of the picture first.";
-  }
-
-  config() {
-    const { sample, drawing } = this;
-    return {
-      kind: "sample",
-      name: `inpaint ${sample.id.slice(-6)}`,
-      seed: sample.seed % 2 ** 31,
-      policy: { source: this.policy.value },
-      prompts: { texts: [this.prompt.value.trim()] },
-      samples_per_prompt: Number(this.seeds.value),
-      sampling: this.steps,
-      inpainting: { picture: `run:${sample.run_id}/${sample.image_path}`, mask: drawing.mask },
-    };
-  }
-
-  async send(onMade) {
-    if (!this.prompt.value.trim()) return toast("Say what the picture shall show.");
-    onMade(await post("/runs", { config: this.config() }));
-  }
-}
-
-/** The run's pictures as soon as they are there; a later painting takes the place of an earlier one. */
-async function follow(root, made) {
-  root.dataset.run = made.id;
-  const link = () => h("a", { href: `/run?id=${made.id}` }, "its run");
-  for (let run = made; ; run = await get(`/runs/${made.id}`)) {
-    if (root.dataset.run !== made.id) return;
-    const groups = run.num_events > 1 ? (await get(`/runs/${made.id}/groups`)).data : [];
-    if (groups.length) return show(root, painted(groups[0], made, link()));
-    if (TERMINAL.includes(run.status)) return show(root, failure({ title: `The run ${run.status}`, message: run.error ?? "It made no picture." }));
-    const words = run.status === "queued" ? "Waits for a worker …" : "Paints …";
-    show(root, h("div", { class: "u-card", "aria-busy": "true" }, words, " ", link()));
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-function painted(group, made, link) {
-  const samples = [...group.samples].sort((a, b) => a.index - b.index);
-  const tile = (sample) => h("a", { class: "u-tile", href: `/sample?id=${sample.id}` }, h("img", { src: sample.image_url, alt: `painted: ${sample.prompt}, seed ${sample.seed}` }));
-  return card("Painted", h("div", { class: "u-painted" }, ...samples.map(tile)), h("span", { class: "u-small u-muted u-push" }, link));
+function tile(sample) {
+  return h("a", { class: "u-tile", href: `/sample?id=${sample.id}` }, h("img", { src: sample.image_url, alt: `painted: ${sample.prompt}, seed ${sample.seed}` }));
 }

@@ -2,9 +2,9 @@
 import { bars } from "./chart.js";
 import { h } from "./dom.js";
 import { figure } from "./format.js";
-import { LAYERS, layerRange, paintGrid, readCell } from "./heat.js";
+import { LAYERS, hasKnownCells, layerRange, paintGrid, readCell } from "./heat.js";
 import { Player } from "./player.js";
-import { pictureStage } from "./replay_picture.js";
+import { pictureStage, shapeOf } from "./replay_picture.js";
 import { paintScale } from "./viridis.js";
 
 export const NAMES = { mask: "mask", confidence: "confidence", entropy: "entropy", code: "token id" };
@@ -23,7 +23,7 @@ export class Replay extends Player {
     this.layer = "mask";
     this.cell = null;
     this.picture = pictureStage(sample, trajectory);
-    this.canvas = h("canvas", { role: "img", tabindex: 0 });
+    this.canvas = h("canvas", { role: "img", tabindex: 0, style: shapeOf(trajectory) });
     this.caption = h("strong", {});
     this.reading = h("p", { class: "u-small u-muted", style: "min-height:32px" });
     this.scale = h("div", { class: "u-scale" });
@@ -34,7 +34,7 @@ export class Replay extends Player {
       { class: "u-stack" },
       h(
         "div",
-        { class: "u-replay" },
+        { class: trajectory.num_columns > 2 * trajectory.num_rows ? "u-replay u-broad" : "u-replay" },
         h("div", { class: "u-stack tight" }, this.caption, this.picture.element),
         h(
           "div",
@@ -83,7 +83,7 @@ export class Replay extends Player {
       `${NAMES[layer]} of ${trajectory.num_rows} × ${trajectory.num_columns} tokens at step ${at + 1}`,
     );
     this.layers.replaceChildren(...layerButtons(layer, (name) => this.choose(name)));
-    this.scale.replaceChildren(...legend(layer, layerRange(trajectory, layer)));
+    this.scale.replaceChildren(...legend(layer, layerRange(trajectory, layer), hasKnownCells(trajectory)));
     this.side.replaceChildren(...this.stepBars());
     this.read();
   }
@@ -146,7 +146,7 @@ function summary(step) {
   return `${step.num_unmasked} of ${step.num_masked_before} masked tokens fixed${again ? `, ${again} masked again` : ""}. Point at a cell to read it.`;
 }
 
-export function legend(layer, [, high]) {
+export function legend(layer, [, high], hasKnown = false) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   paintScale(canvas);
   const [low, top] = ENDS[layer];
@@ -160,5 +160,6 @@ export function legend(layer, [, high]) {
     h("span", {}, "new"),
     h("span", { class: "swatch again" }),
     h("span", {}, "remasked"),
+    ...(hasKnown ? [h("span", { class: "swatch known" }), h("span", {}, "known")] : []),
   ];
 }

@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 
 export function pictureStage(sample, trajectory) {
-  const image = h("img", { alt: sample.prompt, width: 320, height: 320 });
+  const image = h("img", { alt: sample.prompt, width: 320, height: Math.round((320 * trajectory.num_rows) / trajectory.num_columns), style: shapeOf(trajectory) });
   const note = h("div", { class: "u-small u-muted", role: "status" });
   let frames = framesOf(trajectory),
     at = 0;
@@ -24,6 +24,14 @@ export function pictureStage(sample, trajectory) {
       show(at);
     },
   };
+}
+
+const TALLEST_PX = 640;
+
+/** The shape of a picture or a token grid that may have grown: as wide as there is room, but not beyond the screen's height. */
+export function shapeOf({ num_rows: rows, num_columns: columns }) {
+  const isTall = rows > columns;
+  return `aspect-ratio:${columns} / ${rows}${isTall ? `;max-width:${Math.round((TALLEST_PX * columns) / rows)}px` : ""}`;
 }
 
 function framesOf(trajectory) {

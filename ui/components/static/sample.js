@@ -142,7 +142,7 @@ function heading(sample, run) {
         identifier(sample.id),
       ),
     ),
-    h("div", { class: "u-row" }, ...exports, h("a", { class: "u-btn", href: `/reward-test?sample=${sample.id}` }, "Test rewards"), sample.purpose === "probe" ? h("a", { class: "u-btn", href: query(`/strip`, { id: sample.run_id, prompt: sample.prompt }) }, "Over steps") : null, sample.has_trajectory ? h("a", { class: "u-btn", href: `/inpaint?sample=${sample.id}` }, "Paint over") : null, apiButton()),
+    h("div", { class: "u-row" }, ...exports, h("a", { class: "u-btn", href: `/reward-test?sample=${sample.id}` }, "Test rewards"), sample.purpose === "probe" ? h("a", { class: "u-btn", href: query(`/strip`, { id: sample.run_id, prompt: sample.prompt }) }, "Over steps") : null, sample.has_trajectory && !run.config.extrapolation ? h("a", { class: "u-btn", href: `/inpaint?sample=${sample.id}` }, "Paint over") : null, sample.has_trajectory ? h("a", { class: "u-btn", href: `/extend?sample=${sample.id}` }, "Extend") : null, apiButton()),
   );
 }
 
