@@ -180,7 +180,8 @@ def test_workers_and_their_jobs_are_not_given_the_token(monkeypatch: pytest.Monk
     monkeypatch.setenv("UNMASK_TOKEN", TOKEN)
     settings = Settings(access_token=TOKEN)
     recorder = Recorder()
-    embedded._start_our_own(recorder, settings, embedded._child_environment(settings, tmp_path))  # type: ignore[arg-type]
+    environment = embedded._child_environment(settings, tmp_path)
+    embedded._start_our_own(recorder, settings, environment)  # type: ignore[arg-type]
     holders = {name for name, environment in recorder.environments.items() if TOKEN in environment.values()}
     assert holders == {"migrate", "web"}
     assert {"worker", "interactive"} < set(recorder.environments)
