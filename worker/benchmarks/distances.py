@@ -1,50 +1,26 @@
-"""How far two sets of feature vectors are apart: Fréchet's distance (FID) and the polynomial kernel's (KID)."""
+"""KID: how far two sets of feature vectors are apart by a polynomial kernel, also without each part of the prompts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from worker.benchmarks.jackknife import Jackknifed
+
+# Vectors whose kernel with all others is held at once.
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """The mean over subsets, and its standard error."""
+    """The mean over subsets, and the standard error over these, as published: too small, for they share pictures."""
 
     mean: float
     standard_error: float
-
-
-def frechet_distance(first: Tensor, second: Tensor) -> float:
-    """The Fréchet distance of the Gaussians with the mean and covariance of (N, D) and (M, D) features.
-
-    Heusel et al. 2017 (arXiv 1706.08500): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), covariances with N - 1.
-
-    Raises:
-        ValueError: a set has fewer than two vectors.
-    """
-    for features in (first, second):
-        if len(features) < 2:
-            raise ValueError(f"a covariance needs at least 2 vectors, got {len(features)}: give more pictures")
-    first, second = first.double(), second.double()
-    return gaussian_distance(first.mean(0), torch.cov(first.T), second.mean(0), torch.cov(second.T))
-
-
-def gaussian_distance(mean_1: Tensor, covariance_1: Tensor, mean_2: Tensor, covariance_2: Tensor) -> float:
-    """The same of two Gaussians: means (D,), covariances (D, D), float64.
-
-    The trace of (C1 C2)^(1/2) is that of the symmetric (S C2 S)^(1/2) with S = C1^(1/2): eigenvalues of symmetric
-    matrices are real whatever the rounding.
-    """
-    covariance_1, covariance_2 = torch.atleast_2d(covariance_1), torch.atleast_2d(covariance_2)
-    values, vectors = torch.linalg.eigh(covariance_1)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    inner = root @ covariance_2 @ root
-    shared = torch.linalg.eigvalsh((inner + inner.T) / 2).clamp(min=0).sqrt().sum()
-    squared = (mean_1 - mean_2).square().sum()
-    # Below 0 by rounding alone.
-    return max(0.0, float(squared + covariance_1.trace() + covariance_2.trace() - 2 * shared))
 
 
 def kernel_distance(
@@ -78,6 +54,45 @@ def squared_mmd(x: Tensor, y: Tensor) -> Tensor:
         + (within_y.sum() - within_y.trace()) / (num_y * (num_y - 1))
         - 2 * between.mean()
     )
+
+
+def jackknifed_mmd(features: Tensor, parts: NDArray[np.int64], reference: Tensor) -> Jackknifed:
+    """The squared MMD of all (N, D) features from (M, D) of a reference, and without each part; the reference is held.
+
+    What is the reference's alone is left out: it is the same without every part, and in every policy's figure. It
+    costs the kernel of each vector with all others, a few at a time.
+
+    Args:
+        features: (N, D).
+        parts: (N,) the part that each belongs to, counted from 0.
+        reference: (M, D).
+
+    Raises:
+        ValueError: without one of the parts, fewer than two vectors are left.
+    """
+    x, y, place = features.double(), reference.double(), torch.from_numpy(parts)
+    sizes = torch.bincount(place)
+    if len(x) - int(sizes.max()) < 2:
+        raise ValueError(f"KID needs at least 2 vectors without any part, got {len(x)} in all: give more pictures")
+    within = torch.zeros(len(sizes), len(sizes), dtype=torch.float64)
+    between = torch.zeros(len(sizes), dtype=torch.float64)
+    for start in range(0, len(x), _ROWS_AT_ONCE):
+        some, own = x[start : start + _ROWS_AT_ONCE], place[start : start + _ROWS_AT_ONCE]
+        kernel = _kernel(some, x)
+        kernel[torch.arange(len(some)), torch.arange(start, start + len(some))] = 0
+        by_part = torch.zeros(len(some), len(sizes), dtype=torch.float64).index_add_(1, place, kernel)
+        within.index_add_(0, own, by_part)
+        between.index_add_(0, own, _kernel(some, y).sum(1))
+
+    def distance(kept: Tensor) -> float:
+        number = int(sizes[kept].sum())
+        return float(
+            within[kept][:, kept].sum() / (number * (number - 1)) - 2 * between[kept].sum() / (number * len(y))
+        )
+
+    every = torch.ones(len(sizes), dtype=torch.bool)
+    without = [distance(every & (torch.arange(len(sizes)) != part)) for part in range(len(sizes))]
+    return Jackknifed(distance(every), np.array(without))
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:

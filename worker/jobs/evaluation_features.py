@@ -11,12 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from backend.artifacts import RunFolder
 from backend.schemas.benchmark import DiversityConfig, ReferenceConfig
 from backend.schemas.picture_runs import EvaluateConfig
-from worker.benchmarks.distances import frechet_distance, kernel_distance
+from worker.benchmarks.distance_figures import FID, FID_INFINITY, KID, Distances, Reference, distances
 from worker.benchmarks.diversity import diversity
 from worker.benchmarks.features import (
     Extractor,
@@ -25,20 +24,19 @@ from worker.benchmarks.features import (
     pictures_of,
     read_picture,
 )
-from worker.benchmarks.figures import Figures
+from worker.benchmarks.frechet import Gaussian
 from worker.benchmarks.table import Table
 from worker.jobs.pictures import Place
 from worker.jobs.policies import device_of
 
-_NORMAL_95 = 1.96
 DIVERSITY, PIXELS, DUPLICATES = "diversity", "pixel_diversity", "near_duplicates"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of all pictures together, and what each was measured with."""
+    """How far all pictures together are from the reference, and what each figure was measured with."""
 
-    figures: Figures = field(default_factory=Figures)
+    distances: Distances = field(default_factory=Distances)
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,17 +59,27 @@ class Features:
     def measure(self, policy: str, table: Table) -> Measured:
         """Enters each prompt's diversity into the policy's table, and gives the figures of all its pictures."""
         notes: dict[str, str] = {}
-        figures = Figures()
+        found = Distances()
         if self._config.diversity is not None and self._diverse is not None:
             self._enter_diversity(policy, table, self._config.diversity, self._diverse)
             notes[DIVERSITY] = f"mean of 1 - cosine between pictures of a prompt, features of {self._diverse.name}"
             notes[DUPLICATES] = f"pairs with a cosine distance below {self._config.diversity.near_duplicate_distance:g}"
         if self._config.reference is not None and self._distant is not None:
-            figures = self._distances(policy, self._config.reference, self._distant)
-            notes["fid"] = notes["kid"] = (
-                f"features: {self._distant.name}; {self._num_pictures} pictures against {len(self._reference_paths)}"
-            )
-        return Measured(figures, notes)
+            found = self._distances(policy, self._config.reference, self._distant)
+            notes |= dict.fromkeys((FID, KID), self._note_of_distances(self._distant))
+            notes[FID_INFINITY] = self._note_of_infinity(is_measured=FID_INFINITY in found.figures.values)
+        return Measured(found, notes)
+
+    def _note_of_distances(self, extractor: Extractor) -> str:
+        return f"features: {extractor.name}; {self._num_pictures} pictures against {len(self._reference_paths)}"
+
+    def _note_of_infinity(self, *, is_measured: bool) -> str:
+        if is_measured:
+            return "what fid would be of endlessly many pictures, extrapolated by the jackknife over prompts"
+        return (
+            f"not extrapolated: fid of {self._num_pictures} pictures is too high by an amount that so few of "
+            f"{self._num_prompts} prompts do not tell; it takes two pictures and a prompt a dimension of the features"
+        )
 
     @property
     def _num_pictures(self) -> int:
@@ -87,23 +95,16 @@ class Features:
             table.enter_row(PIXELS, row, found.pixel_distance)
             table.enter_row(DUPLICATES, row, found.near_duplicates)
 
-    def _distances(self, policy: str, config: ReferenceConfig, extractor: Extractor) -> Figures:
+    def _distances(self, policy: str, config: ReferenceConfig, extractor: Extractor) -> Distances:
         paths = [path for row in range(self._num_prompts) for path in self._paths(policy, row)]
         made = extractor.of_files(paths, device_of(self._config.policy))
-        generator = torch.Generator().manual_seed(self._config.seed)
-        kid = kernel_distance(made, self._reference, config.kid_subset_size, config.num_kid_subsets, generator)
-        values = {
-            "fid": frechet_distance(made, self._reference),
-            "kid": kid.mean,
-            "kid_standard_error": kid.standard_error,
-        }
-        margin = _NORMAL_95 * kid.standard_error
-        return Figures(dict(values), {"kid": (kid.mean - margin, kid.mean + margin)})
+        return distances(made, self._num_prompts, self._reference, config, self._config.seed)
 
     @cached_property
-    def _reference(self) -> Tensor:
+    def _reference(self) -> Reference:
         assert self._distant is not None, "there is a reference"
-        return self._distant.of_files(self._reference_paths, device_of(self._config.policy))
+        features = self._distant.of_files(self._reference_paths, device_of(self._config.policy))
+        return Reference(features, Gaussian.of(features))
 
     def _paths(self, policy: str, row: int) -> list[Path]:
         place = Place(row // self._batch_size + 1, f"evaluate-{policy}", row)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from backend.artifacts import RunFolder
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.picture_runs import POLICY, EvaluateConfig
+from worker.benchmarks.distance_figures import distance_differences
 from worker.benchmarks.figures import Figures, mean_differences, means, share_differences, shares, wins
 from worker.benchmarks.table import Table
 from worker.jobs.evaluation_features import Features
@@ -42,12 +43,15 @@ class EvaluationScores:
 
     def of_all(self, tables: Mapping[str, Table], ranks_by: str) -> Iterator[ScoreMeasured]:
         """Every policy's figures, then the differences: `difference` of the policy, `difference:<label>` of others."""
+        distances = {}
         for name, table in tables.items():
             measured = self._features.measure(name, table)
-            yield self._measured(name, self._own(table) | measured.figures, self._notes | measured.notes)
+            distances[name] = measured.distances
+            yield self._measured(name, self._own(table) | measured.distances.figures, self._notes | measured.notes)
         first, *others = tables
         for name in others:
             figures = self._difference(tables[first], tables[name])
+            figures |= distance_differences(distances[first], distances[name])
             figures |= wins(tables[first][ranks_by], tables[name][ranks_by])
             yield self._measured(difference_name(name), figures, self._notes)
 

@@ -65,6 +65,32 @@ def test_pictures_of_the_reference_itself_are_near_it(policy_folder: Path, folde
     assert (away.values["kid"] or 0) > (near.values["kid"] or 0)
     assert near.values["kid_standard_error"] is not None
     assert near.notes["fid"] == "features: CLIP shipped; 12 pictures against 12"
+    # Of 12 pictures with 96 features.
+    assert "fid_infinity" not in near.values
+    assert "not extrapolated" in near.notes["fid_infinity"]
+
+
+def test_distances_have_intervals_and_differences_paired_by_prompt(
+    policy_folder: Path, folder: RunFolder, tmp_path: Path
+) -> None:
+    real = tmp_path / "three"
+    real.mkdir()
+    for level in (0, 120, 255):
+        Image.new("RGB", (64, 64), (level, 90, 0)).save(real / f"{level}.png")
+    reference = {"folder": str(real), "kid_subset_size": 3, "num_kid_subsets": 10}
+    config = config_of(policy_folder, base={"source": "shipped"}, reference=reference)
+    found = scores(drive(run_job(config, folder))[0])
+    # Three pictures have two dimensions, so that a dozen are enough to extrapolate.
+    for name in ("fid", "fid_infinity", "kid"):
+        one, two, both = (found[policy].values[name] for policy in ("base", "policy", "difference"))
+        assert one is not None
+        assert two is not None
+        assert both == pytest.approx(two - one)
+        for policy in ("base", "policy", "difference"):
+            low, high = found[policy].intervals[name]
+            assert low <= (found[policy].values[name] or 0) <= high
+            assert low < high
+    assert found["base"].values["fid_infinity"] != found["base"].values["fid"]
 
 
 def test_a_missing_reference_is_told_before_any_picture_is_made(policy_folder: Path, folder: RunFolder) -> None:

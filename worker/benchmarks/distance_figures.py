@@ -1,0 +1,92 @@
+"""FID and KID as figures: of one policy with intervals over prompts, and of two policies paired by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.schemas.benchmark import ReferenceConfig
+from worker.benchmarks.distances import jackknifed_mmd, kernel_distance
+from worker.benchmarks.figures import Figures
+from worker.benchmarks.frechet import Gaussian, frechet_distance, jackknifed_distance
+from worker.benchmarks.jackknife import LEAST_PROMPTS, Jackknifed, parts_of
+
+FID, FID_INFINITY, KID, KID_ERROR = "fid", "fid_infinity", "kid", "kid_standard_error"
+# Pictures a dimension, and prompts a dimension, below which FID's bias does not fall with one over their number.
+_PICTURES, _PROMPTS = 2, 1
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The reference's features (M, D), and their mean and covariance."""
+
+    features: Tensor
+    gaussian: Gaussian
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """A policy's figures, and those that are compared without each part of the prompts, by figure."""
+
+    figures: Figures = field(default_factory=Figures)
+    parts: Mapping[str, Jackknifed] = field(default_factory=dict)
+
+
+def distances(
+    features: Tensor, num_prompts: int, reference: Reference, config: ReferenceConfig, seed: int
+) -> Distances:
+    """FID and KID of a policy's pictures.
+
+    Args:
+        features: (num_prompts * num_seeds, D), the pictures of a prompt beside each other.
+        num_prompts: with fewer than six there are values alone.
+        reference: what the pictures are compared with.
+        config: how many subsets KID draws, and of what size.
+        seed: of the subsets.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    kid = kernel_distance(features, reference.features, config.kid_subset_size, config.num_kid_subsets, generator)
+    values: dict[str, float | None] = {
+        FID: frechet_distance(features, reference.gaussian),
+        KID: kid.mean,
+        KID_ERROR: kid.standard_error,
+    }
+    if num_prompts < LEAST_PROMPTS:
+        return Distances(Figures(values))
+    parts = np.repeat(parts_of(num_prompts), len(features) // num_prompts)
+    fid = jackknifed_distance(features, parts, reference.gaussian)
+    mmd = jackknifed_mmd(features, parts, reference.features)
+    low, high = fid.interval(fid.value)
+    intervals = {FID: (max(0.0, low), high), KID: mmd.interval(kid.mean, kid.standard_error**2)}
+    if is_extrapolated(len(features), num_prompts, reference):
+        values[FID_INFINITY] = fid.extrapolated
+        intervals[FID_INFINITY] = fid.interval(fid.extrapolated)
+    return Distances(Figures(values, intervals), {FID: fid, KID: mmd})
+
+
+def is_extrapolated(num_pictures: int, num_prompts: int, reference: Reference) -> bool:
+    """Whether there are enough pictures for FID's bias to fall with one over their number.
+
+    Only so many dimensions count as the reference's covariance has: its pictures less one at most.
+    """
+    num_dimensions = reference.gaussian.factor.shape[1]
+    return num_pictures >= _PICTURES * num_dimensions and num_prompts >= max(_PROMPTS * num_dimensions, LEAST_PROMPTS)
+
+
+def distance_differences(base: Distances, tuned: Distances) -> Figures:
+    """Tuned minus base of each distance, paired: both leave out the same prompts, and the reference is the same."""
+    values, intervals = {}, {}
+    for name in (FID, FID_INFINITY, KID):
+        one, two = base.figures.values.get(name), tuned.figures.values.get(name)
+        if one is None or two is None:
+            continue
+        values[name] = two - one
+        parts = KID if name == KID else FID
+        if parts in base.parts and parts in tuned.parts:
+            of_subsets = sum((each.figures.values[KID_ERROR] or 0.0) ** 2 for each in (base, tuned) if name == KID)
+            intervals[name] = (tuned.parts[parts] - base.parts[parts]).interval(two - one, of_subsets)
+    return Figures(dict(values), intervals)
