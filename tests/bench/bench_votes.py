@@ -163,7 +163,7 @@ def measure(
 def wait_for_pages(address: str) -> None:
     """Waits until the pages are built, which takes the whole of a core for seconds."""
     for _ in range(600):
-        if httpx.get(f"{address}/gradio_api/info", trust_env=False).status_code != 503:
+        if httpx.get(f"{address}/gradio_api/info", trust_env=False, timeout=60).status_code != 503:
             return
         time.sleep(0.2)
     raise TimeoutError("the pages were not built within two minutes")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.pages.preloads import preloads
+
 HEAD = """
 <script>
 const chosen = localStorage.getItem("unmask-theme");
@@ -99,7 +101,7 @@ class Document:
         await self.app({**scope, "headers": plain}, receive, collect)
 
     def _rewritten(self, page: bytes, module: str, opened_by: str | None) -> bytes:
-        head = f'<title>Unmask Studio</title>{HEAD}<link rel="modulepreload" href="/studio/{module}.js">\n</head>'
+        head = f"<title>Unmask Studio</title>{HEAD}{preloads(module)}\n</head>"
         if opened_by is not None:
             head = f'<meta name="unmask-opened-by" content="{opened_by}">\n{head}'
         page = FOREIGN.sub(b"", page).replace(b"</head>", head.encode(), 1)
