@@ -54,7 +54,7 @@ def _columns(labels: list[str]) -> list[str]:
 def _line(pair: SamplePair, choice: PairChoice) -> dict[str, Any]:
     line: dict[str, Any] = {
         "prompt": plain(pair.prompt),
-        "task": pair.task or "",
+        "task": plain(pair.task or ""),
         "seed": pair.seed,
         "base": choice.base,
         "policy": choice.policy,

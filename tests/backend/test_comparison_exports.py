@@ -6,8 +6,9 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,6 @@ from backend.artifacts import run_folder
 from backend.client import StudioClient
 from backend.db import transaction
 from backend.evaluations import table
-from backend.evaluations.report.words import figure, signed
 from backend.runs import repository as runs
 from backend.schemas.evaluation import ExportFormat
 from backend.schemas.event import ScoreMeasured
@@ -37,6 +37,7 @@ EVALUATE = {
     "num_prompts": 6,
 }
 REWARDS = {"base": (1.0, 0.0), "policy": (0.0, 0.5), "step-20": (1.0, None)}
+SHARES = {"overall": 1.0, "counting": 0.5}
 PROMPTS = ("=2+3", 'a "red" circle <b>& more')
 
 
@@ -68,8 +69,10 @@ def paint(settings: Settings, run_id: UUID, *, side: int = 8) -> dict[str, bytes
     return written
 
 
-def measure(sessions: sessionmaker[Session], run_id: UUID) -> None:
-    """Has the run tell figures of all three and differences to the base."""
+def measure(
+    sessions: sessionmaker[Session], run_id: UUID, shares: Mapping[str, float] = MappingProxyType(SHARES)
+) -> None:
+    """Has the run tell figures of all three and differences to the base: each a share of the policy's own value."""
     with transaction(sessions) as session:
         row = runs.claim(session, run_id=run_id, worker="w", lease_seconds=60)
         assert row is not None
@@ -77,8 +80,8 @@ def measure(sessions: sessionmaker[Session], run_id: UUID) -> None:
             body = ScoreMeasured(
                 step=1,
                 policy=name,
-                values={"overall": value, "counting": value / 2},
-                intervals={"overall": (value - 0.1, value + 0.1)},
+                values={figure: value * share for figure, share in shares.items()},
+                intervals=dict.fromkeys(list(shares)[:1], (value - 0.1, value + 0.1)),
                 num_prompts=6,
                 samples_per_prompt=1,
             )
@@ -166,6 +169,45 @@ def test_a_report_of_an_unfinished_evaluation_says_so(api: TestClient, evaluatio
     assert page.count("file is gone") == 6, "a picture that is missing does not cost the report"
 
 
+def test_where_nothing_was_judged_the_report_shows_the_first_pairs(
+    api: TestClient, add: Callable[..., None], make_group: Callable[..., GroupRecord]
+) -> None:
+    run_id = UUID(api.post("/api/v1/runs", json={"config": EVALUATE}).json()["id"])
+    none_yet = report(api, run_id)
+    assert "No pair is stored yet" in none_yet
+    assert "<article" not in none_yet
+    for policy in ("base", "policy"):
+        for index, prompt in enumerate(PROMPTS):
+            group = make_group(index=index, policy=policy, prompt=prompt, task="=1+1")
+            sample = group.samples[0].model_copy(update={"reward": None, "seed": 100, "index": 0})
+            add(run_id, group.model_copy(update={"samples": (sample,)}), purpose="evaluate")
+    page = report(api, run_id)
+    assert page.count("<article") == 2
+    assert page.index("=2+3") < page.index("a &quot;red&quot; circle")
+    assert "none worse or better than another" in page
+    assert "No stored pair is worse" not in page
+    assert "<article" not in report(api, run_id, num_pairs=0)
+    # A task's name comes from a user's file, as a prompt does.
+    assert {line["task"] for line in lines(api, run_id)} == {"'=1+1"}
+
+
+def test_scores_that_know_no_overall_figure_are_told_by_their_name(
+    api: TestClient, evaluation: UUID, sessions: sessionmaker[Session]
+) -> None:
+    measure(sessions, evaluation, {"clip_score": 1.0})
+    assert "<p>clip score 0.3 → 0.5, +0.2 " in report(api, evaluation)
+
+
+def test_figures_of_nothing_leave_the_tables_out(
+    api: TestClient, evaluation: UUID, sessions: sessionmaker[Session]
+) -> None:
+    measure(sessions, evaluation, {})
+    page = report(api, evaluation)
+    assert "Pictures without scores" in page
+    assert "<table" not in page
+    assert "<svg" not in page
+
+
 def test_large_pictures_are_made_smaller(api: TestClient, evaluation: UUID, settings: Settings, tmp_path: Path) -> None:
     paint(settings, evaluation)
     path = run_folder(settings.runs_dir, evaluation).path("samples/000001-evaluate-base/000-00.png")
@@ -236,15 +278,6 @@ def test_the_client_writes_what_the_api_sends(api: TestClient, evaluation: UUID,
     found = client.list_pairs(evaluation, policy="step-20", max_difference=0).data
     assert [pair.difference for pair in found] == [0]
     assert client.get_pair(evaluation, found[0].base.id, policy="step-20") == found[0]
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(None, "–"), (0.0, "0"), (-1.0, "−1"), (0.12345, "+0.123"), (-0.00001, "−1e−05"), (1234.5, "+1.23e+03")],
-)
-def test_numbers_are_told_with_three_digits_and_a_true_minus(value: float | None, told: str) -> None:
-    assert signed(value) == told
-    assert figure(value) == told.lstrip("+")
 
 
 def test_the_command_line_writes_both_files_or_none(

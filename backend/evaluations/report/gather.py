@@ -16,11 +16,13 @@ from backend.schemas.evaluation import PairOrder, SamplePair
 
 
 def gather_report(session: Session, runs_dir: Path, run_id: UUID, choice: PairChoice, num_pairs: int) -> ReportContents:
-    """The contents of the report on two policies; at most num_pairs worst and as many best pairs.
+    """The contents of the report on two policies; at most num_pairs worst and as many best pairs, or else first ones.
 
     Raises:
         NotFoundError, ConflictError: as `service.get_evaluation`.
     """
+    worst = _extreme(session, run_id, replace(choice, order=PairOrder.WORST), num_pairs)
+    best = _extreme(session, run_id, replace(choice, order=PairOrder.BEST), num_pairs)
     return ReportContents(
         found=service.compare(session, run_id),
         made_at=datetime.now(UTC),
@@ -28,8 +30,9 @@ def gather_report(session: Session, runs_dir: Path, run_id: UUID, choice: PairCh
         policy=choice.policy,
         tally=service.tally(session, run_id, choice),
         overlap=overlap.overlap_of(session, runs_dir, run_id),
-        worst=_extreme(session, run_id, replace(choice, order=PairOrder.WORST), num_pairs),
-        best=_extreme(session, run_id, replace(choice, order=PairOrder.BEST), num_pairs),
+        worst=worst,
+        best=best,
+        first=[] if worst or best else _first(session, run_id, choice, num_pairs),
     )
 
 
@@ -39,3 +42,9 @@ def _extreme(session: Session, run_id: UUID, choice: PairChoice, num_pairs: int)
     pairs = service.pairs_of(session, run_id, choice, rows)
     is_worst = choice.order is PairOrder.WORST
     return [pair for pair in pairs if pair.difference and (pair.difference < 0) is is_worst]
+
+
+def _first(session: Session, run_id: UUID, choice: PairChoice, num_pairs: int) -> list[SamplePair]:
+    """The chosen pairs of the first prompts: what there is to see where nothing was judged, or all alike."""
+    rows = repository.list_by_prompt(session, run_id=run_id, choice=choice, limit=num_pairs)
+    return service.pairs_of(session, run_id, choice, rows)

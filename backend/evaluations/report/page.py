@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from backend.evaluations.report.figures import ChosenFigures, difference_table, every_policy_table, forest
+from backend.evaluations.report.figures import (
+    ChosenFigures,
+    difference_table,
+    every_policy_table,
+    figure_names,
+    forest,
+)
 from backend.evaluations.report.pairs import pair_tiles
 from backend.evaluations.report.words import counted, figure, interval, name_of, signed, text, words_of
 from backend.schemas.evaluation import Comparison, PairTally, SamplePair
@@ -30,6 +36,8 @@ class ReportContents:
     overlap: Overlap
     worst: list[SamplePair]
     best: list[SamplePair]
+    first: list[SamplePair]
+    """where no pair is better or worse than another: some in the order of their prompts"""
 
     @property
     def chosen(self) -> ChosenFigures | None:
@@ -48,10 +56,7 @@ def write_report(contents: ReportContents, runs_dir: Path) -> Iterator[bytes]:
     labels = list(contents.found.config.candidates)
     two = (contents.base, contents.policy)
     yield "".join(_top(contents)).encode()
-    for title, none, pairs in (
-        ("Worst regressions", "No stored pair is worse than its base.", contents.worst),
-        ("Best gains", "No stored pair is better than its base.", contents.best),
-    ):
+    for title, none, pairs in _shown(contents):
         yield f"<section><h2>{title}</h2>".encode()
         if pairs:
             for piece in pair_tiles(runs_dir, pairs, labels, two):
@@ -60,6 +65,18 @@ def write_report(contents: ReportContents, runs_dir: Path) -> Iterator[bytes]:
             yield f'<p class="muted">{none}</p>'.encode()
         yield b"</section>"
     yield b"</main></body></html>\n"
+
+
+def _shown(contents: ReportContents) -> tuple[tuple[str, str, list[SamplePair]], ...]:
+    """The sections of pictures: title, what to say where there are none, and pairs."""
+    if contents.tally.num_pairs and not (contents.worst or contents.best or contents.first):
+        return ()  # Of the pairs that there are none was asked for.
+    if not (contents.worst or contents.best):
+        return (("Pairs, none worse or better than another", "No pair is stored yet.", contents.first),)
+    return (
+        ("Worst regressions", "No stored pair is worse than its base.", contents.worst),
+        ("Best gains", "No stored pair is better than its base.", contents.best),
+    )
 
 
 def _top(contents: ReportContents) -> Iterator[str]:
@@ -86,16 +103,21 @@ def _headline(contents: ReportContents) -> str:
     )
     if chosen is None:
         return "<p>Not measured to its end: there are pictures, but no figures.</p>" + fates
-    pair = f"{figure(chosen.base.values.get('overall'))} → {figure(chosen.policy.values.get('overall'))}"
+    # Prompts that no verifier knows have no overall figure, but may have scores.
+    names = figure_names(chosen.base.values)
+    if not names:
+        return f"<p>Pictures without scores.</p>{fates}"
+    name = names[0]
+    pair = f"{words_of(name)} {figure(chosen.base.values.get(name))} → {figure(chosen.policy.values.get(name))}"
     if chosen.difference is None:
-        return f"<p>overall {pair}</p>{fates}"
-    ends = interval(chosen.difference.intervals.get("overall"), is_signed=True)
-    return f"<p>overall {pair}, {signed(chosen.difference.values.get('overall'))} {ends}</p>{fates}"
+        return f"<p>{pair}</p>{fates}"
+    ends = interval(chosen.difference.intervals.get(name), is_signed=True)
+    return f"<p>{pair}, {signed(chosen.difference.values.get(name))} {ends}</p>{fates}"
 
 
 def _figures(contents: ReportContents) -> str:
     chosen, found = contents.chosen, contents.found
-    if chosen is None:
+    if chosen is None or not chosen.base.values:
         return ""
     parts = ["<section><h2>By task</h2>", difference_table(chosen)]
     if chosen.difference is not None:
