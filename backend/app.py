@@ -179,6 +179,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             for operation in path.values():
                 problem = operation["responses"]["default"]
                 problem["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        # Needed only where the studio was started with an access token, hence the empty one beside it.
+        schema["components"]["securitySchemes"] = {"access_token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{}, {"access_token": []}]
         app.openapi_schema = schema
     return app.openapi_schema
 

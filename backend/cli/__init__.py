@@ -57,7 +57,10 @@ def choose_studio(
     context: typer.Context,
     url: Annotated[
         str | None,
-        typer.Option(envvar="UNMASK_URL", help="The studio to speak to; empty = the one that runs on DATA_DIR"),
+        typer.Option(
+            envvar="UNMASK_URL",
+            help="The studio to speak to; empty = the one that runs on DATA_DIR. UNMASK_TOKEN opens it",
+        ),
     ] = None,
 ) -> None:
     """Remembers which studio the command speaks to."""
