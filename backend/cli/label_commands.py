@@ -27,6 +27,7 @@ from backend.schemas.preference import (
     Rater,
     RaterCreate,
     RaterEdit,
+    SamplesForPeople,
     TaskStatus,
 )
 
@@ -77,6 +78,26 @@ def create(
         return
     print(task.id)
     err().print(f"{task.num_pairs} pairs and {task.num_gold} gold ones, {task.votes_per_pair} votes each")
+
+
+@label_app.command()
+def ask(
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(help="The run: its id, its beginning, or last")],
+    num_samples: Annotated[int, typer.Option("--samples", min=2, max=1000, help="At most so many")] = 50,
+    step: Annotated[int | None, typer.Option(min=0, help="Nothing later than this step; empty = all")] = None,
+    votes_per_pair: Annotated[int, typer.Option("--votes", min=1, max=3, help="By as many raters")] = 3,
+    as_json: AsJSON = False,
+) -> None:
+    """Ask people about some samples of a run; the studio chooses pairs, name and guideline."""
+    client = connect(context)
+    wanted = SamplesForPeople(num_samples=num_samples, step=step, votes_per_pair=votes_per_pair)
+    task = client.ask_people(find_run(client, run_id).id, wanted)
+    if as_json:
+        print_json(task)
+        return
+    print(task.id)
+    err().print(f"{escape(task.name)}: {task.num_pairs} pairs; `unmask label raters add` gives people their links")
 
 
 @label_app.command("list")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import httpx
 
-from backend.client.connection import Connection
+from backend.client.connection import Connection, RunID
 from backend.schemas.base import Page
 from backend.schemas.preference import (
     BlindPairs,
@@ -22,6 +22,7 @@ from backend.schemas.preference import (
     RaterEdit,
     RaterVote,
     RatingTask,
+    SamplesForPeople,
     Vote,
     VotePut,
 )
@@ -35,6 +36,12 @@ class PreferenceRoutes(Connection):
     def create_label_task(self, wanted: LabelTaskCreate, *, idempotency_key: str | None = None) -> LabelTask:
         """Makes pairs of a source."""
         return self._post(LabelTask, "/label-tasks", wanted, idempotency_key)
+
+    def ask_people(
+        self, run_id: RunID, wanted: SamplesForPeople | None = None, *, idempotency_key: str | None = None
+    ) -> LabelTask:
+        """Asks people about some samples of a run; which pairs they make is the studio's to choose."""
+        return self._post(LabelTask, f"/runs/{run_id}/label-tasks", wanted or SamplesForPeople(), idempotency_key)
 
     def list_label_tasks(
         self, *, limit: int = 20, after: str | None = None, status: str | None = None

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from backend.dependencies import After, IdempotencyKey, Limit, SessionDep, decode_cursor, encode_cursor
 from backend.idempotency import once
-from backend.preferences import repository, service
+from backend.preferences import asking, repository, service
 from backend.schemas.base import Page
 from backend.schemas.preference import (
     LabelTask,
@@ -21,6 +21,7 @@ from backend.schemas.preference import (
     Rater,
     RaterCreate,
     RaterEdit,
+    SamplesForPeople,
     TaskStatus,
     Vote,
 )
@@ -37,6 +38,26 @@ def create_label_task(
     """Makes pairs of a source and asks people about them; add raters next."""
     request = f"POST /label-tasks {wanted.model_dump_json()}"
     task = once(session, key, request, LabelTask, lambda: service.create_task(session, wanted))
+    response.headers["Location"] = f"/api/v1/label-tasks/{task.id}"
+    return task
+
+
+@router.post("/runs/{run_id}/label-tasks", status_code=201)
+def ask_people(
+    session: SessionDep,
+    response: Response,
+    run_id: UUID,
+    wanted: SamplesForPeople | None = None,
+    key: IdempotencyKey = None,
+) -> LabelTask:
+    """Asks people about some samples of a run: a label task whose pairs, name and guideline the studio chooses.
+
+    Of a training run its newest probe against its first on the same seeds; without two probes, samples of one prompt
+    out of its newest groups. Of an evaluation two of its policies, of a sample run two seeds of one prompt.
+    """
+    wanted = wanted or SamplesForPeople()
+    request = f"POST /runs/{run_id}/label-tasks {wanted.model_dump_json()}"
+    task = once(session, key, request, LabelTask, lambda: asking.ask_people(session, run_id, wanted))
     response.headers["Location"] = f"/api/v1/label-tasks/{task.id}"
     return task
 

@@ -101,6 +101,8 @@ def _couples(session: Session, source: PairSourceConfig, chance: random.Random) 
         return _same_seed(_newest(session, run, other), _newest(session, other, run))
     is_train = source.kind is PairSourceKind.WITHIN_GROUP
     purposes = GroupRow.purpose == TRAIN if is_train else GroupRow.purpose != TRAIN
+    if source.steps is not None:
+        purposes &= GroupRow.step.between(*source.steps)
     return _of_groups(_pictures(session, run, purposes, lambda group: f"step {group.step}"), chance)
 
 
@@ -146,16 +148,22 @@ def _same_seed(first: Iterable[Picture], second: Iterable[Picture]) -> list[Coup
 
 
 def _of_groups(pictures: Sequence[Picture], chance: random.Random) -> list[Couple]:
-    """All couples of each group, in an order of chance; which stands first is chance too."""
+    """All couples within groups, such that no sample has a second one before each has its first.
+
+    Else the order is chance's, and so is which stands first.
+    """
     by_group: dict[UUID, list[Picture]] = defaultdict(list)
     for each in pictures:
         by_group[each.group.id].append(each)
-    couples: list[Couple] = []
+    first: list[Couple] = []
+    others: list[Couple] = []
     for members in by_group.values():
-        of_group = [(a, b) if chance.random() < 0.5 else (b, a) for a, b in combinations(members, 2)]
-        chance.shuffle(of_group)
-        couples += of_group
-    return couples
+        chance.shuffle(members)
+        apart = list(zip(members[::2], members[1::2], strict=False))
+        first += apart
+        others += [each for each in combinations(members, 2) if each not in apart]
+    chance.shuffle(others)
+    return [(a, b) if chance.random() < 0.5 else (b, a) for a, b in [*first, *others]]
 
 
 def _differs(couple: Couple) -> bool:

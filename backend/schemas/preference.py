@@ -71,7 +71,9 @@ class PairSourceConfig(WireModel):
     run_id: UUID = Field(description="The evaluation, the run, or the first of two runs")
     other_run_id: UUID | None = Field(None, description="The second run; for kind runs only")
     steps: tuple[int, int] | None = Field(
-        None, description="Two steps of the run's probes; empty = the first and the last. For kind checkpoints only"
+        None,
+        description="For kind checkpoints two steps of the run's probes, empty = the first and the last; for kind "
+        "within_group the first and the last step whose groups are taken, empty = all",
     )
     policies: tuple[str, str] = Field(
         ("base", "policy"), description="Two policies of the evaluation; for kind evaluation only"
@@ -81,8 +83,11 @@ class PairSourceConfig(WireModel):
     def _has_two_sides(self) -> Self:
         if (self.kind is PairSourceKind.RUNS) != (self.other_run_id is not None):
             raise ValueError("other_run_id names the second run for kind runs, and is for that kind only")
-        if self.steps is not None and (self.kind is not PairSourceKind.CHECKPOINTS or self.steps[0] == self.steps[1]):
-            raise ValueError("steps names two different steps, for kind checkpoints only")
+        if self.steps is not None and self.kind is PairSourceKind.WITHIN_GROUP:
+            if self.steps[0] > self.steps[1]:
+                raise ValueError("steps names the first step and the last, in this order")
+        elif self.steps is not None and (self.kind is not PairSourceKind.CHECKPOINTS or self.steps[0] == self.steps[1]):
+            raise ValueError("steps names two different steps, for kind checkpoints only; or a range for within_group")
         if self.policies[0] == self.policies[1]:
             raise ValueError(f"policies names {self.policies[0]!r} twice: a pair needs two policies")
         return self
@@ -114,6 +119,14 @@ class LabelTaskCreate(WireModel):
     votes_per_pair: int = Field(3, ge=1, le=100, description="By as many raters; gold pairs are shown to everybody")
     gold: GoldConfig = Field(default_factory=GoldConfig)
     gold_pairs: tuple[GoldPair, ...] = Field((), max_length=1000, description="Gold pairs of your own")
+
+
+class SamplesForPeople(WireModel):
+    """How many samples of a run people are asked about; which pairs they make is the studio's to choose."""
+
+    num_samples: int = Field(50, ge=2, le=1000, description="At most, two a pair, each in one pair")
+    step: int | None = Field(None, ge=0, le=2**31 - 1, description="Nothing later than this; empty = all there is")
+    votes_per_pair: int = Field(3, ge=1, le=3, description="By as many raters")
 
 
 class LabelTaskEdit(WireModel):

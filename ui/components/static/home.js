@@ -1,4 +1,5 @@
 // Home: what runs now with step, ETA and reward; alarms; and where nothing has run yet, the one thing to do.
+import { alarmLine } from "./alarms.js";
 import { follow, get, post, query as url } from "./api.js";
 import { sparkline } from "./chart.js";
 import { action, card, empty, failure, h, show, status, titled, when } from "./dom.js";
@@ -195,21 +196,8 @@ function alarmCard(active) {
 
 async function collectAlarms(run, list, box) {
   const events = await get(`/runs/${run.id}/events?after=${Math.max(run.num_events - 100, 0)}&limit=100`);
-  for (const { body, created_at: time } of events.data.filter((event) => event.body.type === "alarm").slice(-3)) {
-    list.prepend(
-      h(
-        "li",
-        {},
-        when(time),
-        h(
-          "span",
-          {},
-          h("a", { href: `/run?id=${run.id}` }, runName(run)),
-          h("span", { class: `u-alarm u-${body.severity}` }, ` ${body.message} `),
-          body.cure,
-        ),
-      ),
-    );
+  for (const event of events.data.filter(({ body }) => body.type === "alarm").slice(-3)) {
+    list.prepend(h("li", {}, when(event.created_at), alarmLine(run, event, true)));
     box.hidden = false;
   }
 }

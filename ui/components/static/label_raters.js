@@ -19,13 +19,32 @@ export function raterPanel(task) {
     await load();
     showLink(made);
   });
-  const form = h("form", { class: "u-row", style: "margin-bottom:16px" }, label, make);
+  const quick = action("Copy a rater's link", async (button) => {
+    await copyRaterLink(task, button);
+    await load();
+  });
+  const form = h("form", { class: "u-row", style: "margin-bottom:16px" }, label, make, quick);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     make.click();
   });
   load().catch((error) => show(list, failure(error, () => load())));
   return { element: card("Raters", h("div", {}, form, list)), load };
+}
+
+/** Makes a rater without asking for a name, and puts the link into the clipboard; a link is one person's. */
+export async function copyRaterLink(task, button) {
+  const path = `/label-tasks/${task.id}/raters`;
+  const number = (await getAll(path)).length + 1;
+  const made = await post(path, { label: `Rater ${number}` });
+  const words = button.textContent;
+  showLink(made, async (field) => {
+    await copyText(field);
+    button.textContent = "Copied: one person's link";
+    setTimeout(() => {
+      button.textContent = words;
+    }, 2500);
+  });
 }
 
 function nobody() {
@@ -37,7 +56,7 @@ function nobody() {
 }
 
 /** The only moment at which the link is known: the studio keeps no more than its hash. */
-function showLink(made) {
+function showLink(made, useField = null) {
   const address = new URL(made.url, location.origin).href;
   const field = h("input", { class: "u-input u-mono", readonly: true, value: address, "aria-label": "Link", style: "width:100%" });
   field.addEventListener("focus", () => field.select());
@@ -61,6 +80,8 @@ function showLink(made) {
       h("div", { class: "u-row" }, copy, h("a", { class: "u-btn", href: address, target: "_blank", rel: "noopener" }, "Open it")),
     ),
   );
+  // A browser that keeps the clipboard shut leaves the link to be copied by hand.
+  if (useField) useField(field).catch(() => {});
 }
 
 /** Browsers open the clipboard to secure pages only; elsewhere the old way still works on a selected field. */

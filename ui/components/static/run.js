@@ -1,11 +1,13 @@
 // One run, live: header with progress and verbs, charts, the newest groups, events, checkpoints, configuration, log.
 import { follow, get, query as url } from "./api.js";
+import { askPeople } from "./alarms.js";
 import { ALL_RUNS, openById } from "./by_id.js";
 import { Points } from "./chart.js";
 import { h, identifier, show, status, titled, toast, when } from "./dom.js";
 import { duration } from "./format.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TERMINAL, bundleLink, canBeJudged, cloneButton, fetchRun, origin, progress, runName, verbButtons } from "./runs_shared.js";
+import { compareAgain } from "./learned.js";
 import { chartsFor } from "./run_charts.js";
 import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "./run_panels.js";
 
@@ -28,7 +30,8 @@ async function open(root, run) {
   ]);
   const points = new Points(),
     header = h("div", {}),
-    live = { state: "live" };
+    // Kept while the header is drawn anew with every step, for what was asked stands in the button's place.
+    live = { state: "live", ask: askPeople(run, { key: `page-${Math.floor(Date.now() / 60000)}`, label: "Send 50 samples", kind: "" }) };
   const isTrained = ["train", "pretrain", "reward_model"].includes(run.kind),
     hasPictures = run.kind !== "reward_model";
   // Of a run that ended before its first step there is nothing to draw: what happened to it comes first.
@@ -105,6 +108,8 @@ async function open(root, run) {
   }
   for (const event of past) take(event, true);
   for (const panel of panels) panel.settle?.();
+  // An alarm elsewhere leads to the chart that shows it; the browser looked for it before it was drawn.
+  if (location.hash) requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "center" })));
 
   function take(event, isPast = false) {
     const { body } = event;
@@ -214,7 +219,9 @@ function headerOf(run, live, after) {
           ? h("a", { class: "u-btn u-main", href: `/compare?id=${run.id}` }, "Compare")
           : null,
         run.kind === "reward_model" ? h("a", { class: "u-btn u-main", href: "/rewards" }, "What it is worth") : null,
-        canBeJudged(run) ? h("a", { class: "u-btn", href: `/label?run=${run.id}` }, "Send to people") : null,
+        run.kind === "train" && run.status === "succeeded" ? h("a", { class: "u-btn", href: compareAgain(run.id) }, "Compare with its start") : null,
+        canBeJudged(run) ? live.ask : null,
+        canBeJudged(run) ? h("a", { class: "u-btn", href: `/label?run=${run.id}` }, "Send to people …") : null,
         TERMINAL.includes(run.status) ? cloneButton(run) : null,
         TERMINAL.includes(run.status) ? bundleLink(run) : null,
         apiButton(),

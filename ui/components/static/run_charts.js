@@ -1,4 +1,5 @@
 // Which charts a run shows: the reward with its parts and spread, the health of training, and credit by unmasking step.
+import { chartId } from "./alarms.js";
 import { bars, lineChart } from "./chart.js";
 import { card, h } from "./dom.js";
 import { figure } from "./format.js";
@@ -19,6 +20,7 @@ const HEALTH = [
   ["loss", "Loss", "", null],
   ["groups/kept", "Groups kept", "a step", 0],
   ["diversity", "Diversity", "within groups", 0],
+  ["near_duplicates", "Near-duplicates", "share of pairs", 0],
   ["learning_rate", "Learning rate", "", 0],
   ["throughput/samples_per_second", "Rollout", "pictures/s", 0],
   ["seconds/update", "Update", "seconds", 0],
@@ -51,8 +53,10 @@ function trainCharts(run, points) {
       "div",
       { class: "u-smalls" },
       ...HEALTH.map(([key, name, unit, low]) => small(points, key, name, unit, low, run)),
+      shares(points, run),
     ),
   );
+  reward.id = chartId("reward");
   const credit = creditCard();
   const look = () => {
     for (const element of [health, credit.element]) element.hidden = points.byStep.size === 0;
@@ -70,7 +74,7 @@ function trainCharts(run, points) {
 function small(points, key, name, unit, low, run) {
   return h(
     "div",
-    {},
+    { id: chartId(key) },
     h("h3", {}, name, unit ? h("span", {}, ` ${unit}`) : null),
     lineChart(points, {
       series: [{ key, label: "", colour: BLUE }],
@@ -82,6 +86,15 @@ function small(points, key, name, unit, low, run) {
       why: waiting(run),
     }),
   );
+}
+
+/** Which of several rewards the groups differ by: what one reward's dominance is seen in. */
+function shares(points, run) {
+  const weighted = run.config.rewards.filter(({ weight }) => weight !== 0);
+  if (weighted.length < 2) return null;
+  const series = weighted.map(({ name }) => ({ key: `reward_share/${name}`, label: name.replaceAll("_", " "), colour: rewardColour(name) }));
+  const chart = lineChart(points, { series, height: 104, low: 0, high: 1, label: "share of the spread by reward and step", why: waiting(run) });
+  return h("div", { id: chartId("reward_share") }, h("h3", {}, "Share of spread", h("span", {}, " by reward")), chart);
 }
 
 /** Why a chart is empty now: asked anew whenever it is drawn, for a run that waits may have ended meanwhile. */

@@ -1,4 +1,5 @@
 // The panels beside a run's charts: newest groups, events, checkpoints, configuration, log. Each takes events.
+import { alarmLine } from "./alarms.js";
 import { get, query as url } from "./api.js";
 import { card, h, when } from "./dom.js";
 import { bytes, duration, figure, plural, signed } from "./format.js";
@@ -62,17 +63,7 @@ export function eventPanel(run) {
     const words = sentence(event.body);
     if (words === null) return;
     none.remove();
-    const body = event.body;
-    const line =
-      body.type === "alarm"
-        ? h(
-            "span",
-            {},
-            h("span", { class: `u-alarm u-${body.severity}` }, body.message),
-            " ",
-            h("span", { class: "u-muted" }, body.cure),
-          )
-        : h("span", {}, words);
+    const line = event.body.type === "alarm" ? alarmLine(run, event) : h("span", {}, words);
     list.prepend(h("li", {}, when(event.created_at), line));
     while (list.childElementCount > NUM_EVENTS) list.lastChild.remove();
   };
