@@ -183,6 +183,9 @@ def test_the_report_opens_from_the_disk_and_asks_nobody(
     assert ground == ("rgb(18, 19, 23)" if scheme == "dark" else "rgb(246, 246, 248)")
     assert report.evaluate("document.documentElement.scrollWidth") <= width
     assert [each for each in asked if not each.startswith("data:")] == [path.as_uri()]
+    report.emulate_media(media="print")
+    ink = report.evaluate("getComputedStyle(document.body).color")
+    assert ink == "rgb(27, 28, 32)", "paper is light, whatever the screen is"
     context.close()
 
 
