@@ -79,7 +79,7 @@ function header(found, state, chosen) {
     h(
       "div",
       {},
-      h("p", { class: "u-crumb" }, h("a", { href: `/run?id=${found.run_id}` }, found.name || "Evaluation"), " › Compare"),
+      h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " › ", h("a", { href: `/run?id=${found.run_id}` }, found.name || "Evaluation"), " › Compare"),
       h("h1", {}, headline(chosen, found.status)),
       ...fates(chosen.difference),
       h("p", { class: "u-muted", style: "margin-top:4px;overflow-wrap:anywhere" }, policies(config)),

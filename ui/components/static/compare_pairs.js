@@ -140,7 +140,7 @@ export class PairPanel {
       "article",
       { class: "u-pair", "aria-label": pair.prompt },
       h("button", { type: "button", class: "u-pair-pictures", title: "Compare closely", onclick: () => this.open(pair) }, ...sides.map(([label, sample]) => side(label, sample))),
-      h("p", { class: "u-small prompt" }, pair.prompt),
+      h("p", { class: "u-small prompt", title: pair.prompt }, pair.prompt),
       change(pair),
     );
   }

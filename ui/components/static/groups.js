@@ -77,7 +77,7 @@ class GroupsPage {
             "p",
             { class: "u-crumb" },
             h("a", { href: "/runs" }, "Runs"),
-            " / ",
+            " › ",
             h("a", { href: `/run?id=${run.id}` }, runName(run)),
           ),
           h("h1", {}, "Groups"),

@@ -110,6 +110,7 @@ function firstRun(recipes) {
         { class: "u-row" },
         start,
         h("a", { class: "u-btn", href: `/launch?recipe=${encodeURIComponent(recipe.name)}` }, "Look at it first"),
+        h("a", { class: "u-btn", href: "/try" }, "Try the shipped policy"),
       ),
     ),
   );

@@ -10,6 +10,7 @@ import { TERMINAL, bundleLink, canBeJudged, cloneButton, fetchRun, origin, progr
 import { compareAgain } from "./learned.js";
 import { chartsFor } from "./run_charts.js";
 import { boardPanel, checkpointPanel, configPanel, eventPanel, logPanel } from "./run_panels.js";
+import { waitingNote } from "./waiting.js";
 
 const NUM_PAST_EVENTS = 3000;
 
@@ -44,15 +45,15 @@ async function open(root, run) {
   ];
   const panels = [board, events, checkpoints, log].filter(Boolean);
   const charts = chartsFor(run, points);
-  const drawHeader = () =>
-    show(
-      header,
-      ...headerOf(run, live, (changed) => {
-        Object.assign(run, changed);
-        renew();
-        drawHeader();
-      }),
-    );
+  const drawHeader = () => {
+    live.waiting = run.status === "queued" ? (live.waiting ?? waitingNote(run)) : null;
+    const after = (changed) => {
+      Object.assign(run, changed);
+      renew();
+      drawHeader();
+    };
+    show(header, ...headerOf(run, live, after));
+  };
   // What a panel or an empty chart says of a run that waits must not stand when it has ended.
   const renew = () => {
     for (const panel of panels) panel.renew?.();
@@ -204,9 +205,9 @@ function headerOf(run, live, after) {
           "p",
           { class: "u-crumb" },
           h("a", { href: "/runs" }, "Runs"),
-          " / ",
+          " › ",
           run.kind,
-          " / ",
+          " › ",
           origin(run),
         ),
         h("h1", { style: "overflow-wrap:anywhere" }, runName(run)),
@@ -236,6 +237,7 @@ function headerOf(run, live, after) {
       identifier(run.id),
     ),
     h("div", { style: "margin-bottom:24px" }, progress(run)),
+    live.waiting,
     run.error
       ? h(
           "div",

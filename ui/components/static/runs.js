@@ -33,6 +33,7 @@ export function mount(root) {
   const search = h("input", {
     class: "u-input",
     type: "search",
+    size: 24,
     placeholder: "Search names and tags",
     "aria-label": "Search names and tags",
     oninput: (event) => {

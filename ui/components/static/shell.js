@@ -1,6 +1,7 @@
 // The chrome all pages share: navigation, theme, keyboard map, and the dialog that shows a page as an API call.
 import { remove } from "./api.js";
 import { action, dialog, h, svg } from "./dom.js";
+import { tellMissingPictures } from "./gone.js";
 
 const PAGES = [
   ["/", "Home", "h"],
@@ -210,4 +211,5 @@ showHere();
 addEventListener("load", showHere);
 awaitContent();
 labelTheme();
+tellMissingPictures();
 addEventListener("keydown", press);

@@ -2,7 +2,7 @@
 import { follow, getAll, query as url } from "./api.js";
 import { ALL_RUNS, openById } from "./by_id.js";
 import { slider } from "./compare_close.js";
-import { card, empty, h, query, select, setOptions, show, status, titled } from "./dom.js";
+import { card, empty, failure, h, query, select, setOptions, show, status, titled } from "./dom.js";
 import { figure, plural } from "./format.js";
 import { TERMINAL, fetchRun, runName } from "./runs_shared.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
@@ -30,7 +30,7 @@ class StripPage {
     this.seeds = select("Seed", [], (value) => this.choose({ place: Number(value) }));
     this.purposes = select("Pictures of", PURPOSES, (value) => {
       Object.assign(this, { purpose: value, prompt: null, place: 0 });
-      this.list();
+      this.told(() => this.list());
     });
     this.purposes.value = this.purpose;
   }
@@ -38,7 +38,7 @@ class StripPage {
   async start() {
     const { run } = this;
     titled(`Prompts of ${runName(run)}`);
-    const crumb = h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " / ", h("a", { href: `/run?id=${run.id}` }, runName(run)));
+    const crumb = h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " › ", h("a", { href: `/run?id=${run.id}` }, runName(run)));
     show(
       this.root,
       h("div", { class: "u-head" }, h("div", {}, crumb, h("h1", {}, "Prompt over steps")), h("div", { class: "u-row" }, status(run.status), apiButton())),
@@ -50,8 +50,20 @@ class StripPage {
       ["ArrowUp", "Prompt before", () => this.jump(-1)],
       ["ArrowDown", "Next prompt", () => this.jump(1)],
     ]);
-    await this.list();
-    if (!TERMINAL.includes(run.status)) follow(run.id, run.num_events, (event) => event.body.type === "samples" && this.list());
+    await this.told(() => this.list());
+    if (!TERMINAL.includes(run.status)) follow(run.id, run.num_events, (event) => event.body.type === "samples" && this.told(() => this.list()));
+  }
+
+  /** Does what asks the studio; what fails is told in the place of the pictures, and can be tried again. */
+  async told(ask) {
+    try {
+      await ask();
+    } catch (error) {
+      show(
+        this.body,
+        failure(error, () => this.told(ask)),
+      );
+    }
   }
 
   get path() {
@@ -60,8 +72,10 @@ class StripPage {
 
   async list() {
     const { purpose } = this;
-    this.prompts = await getAll(this.path, { purpose });
+    apiCalls([{ path: url(this.path, { purpose }) }]);
+    const prompts = await getAll(this.path, { purpose });
     if (purpose !== this.purpose) return;
+    this.prompts = prompts;
     setOptions(this.choice, this.prompts.map((each) => [each.prompt, each.prompt]));
     if (!this.prompts.length) return this.nothing();
     if (!this.prompts.some((each) => each.prompt === this.prompt)) this.prompt = this.prompts[0].prompt;
@@ -70,6 +84,7 @@ class StripPage {
 
   nothing() {
     this.seeds.hidden = this.choice.hidden = true;
+    history.replaceState(null, "", url("/strip", { id: this.run.id, purpose: this.purpose === "probe" ? "" : this.purpose }));
     const isOver = TERMINAL.includes(this.run.status);
     const hint = isOver ? "The run has ended. Launch one with a held-out probe (probe.num_prompts) to see its prompts from step to step." : "They come with the second probe; this page shows them by itself.";
     show(this.body, h("div", { class: "u-card" }, empty("No prompt has pictures of more than one step", hint)));
@@ -83,13 +98,16 @@ class StripPage {
     const groups = await getAll(`${this.path}/groups`, wanted);
     if (turn !== this.turn) return;
     this.groups = groups;
+    // Gone since the prompts were listed: a resumed run makes its later steps anew.
+    if (!groups.some((group) => group.samples.length)) return this.nothing();
     apiCalls([{ path: url(this.path, { purpose: this.purpose }) }, { path: url(`${this.path}/groups`, wanted) }]);
     this.draw();
   }
 
   choose(change) {
     Object.assign(this, change);
-    return "prompt" in change ? this.load() : this.draw();
+    if ("prompt" in change) this.told(() => this.load());
+    else this.draw();
   }
 
   /** The pictures of the seed that is followed, step after step. */

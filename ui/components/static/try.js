@@ -7,8 +7,9 @@ import { verbButtons } from "./runs_shared.js";
 import { apiButton, apiCalls, keys } from "./shell.js";
 import { TAG, TryForm } from "./try_form.js";
 import { TryGrid } from "./try_grid.js";
+import { waitingNote } from "./waiting.js";
 
-const NUM_EARLIER = 8;
+const EARLIER = url("/runs", { tag: TAG, kind: "evaluate", limit: 8 });
 
 export async function mount(root) {
   titled("Try");
@@ -50,7 +51,8 @@ class TryPage {
 
   tellCalls() {
     const body = this.form?.request();
-    const made = this.run ? [{ path: `/runs/${this.run.id}` }, { path: `/runs/${this.run.id}/groups?step=1` }] : [];
+    const path = this.run ? `/runs/${this.run.id}` : "";
+    const made = path ? [{ path }, { path: `${path}/events/stream`, stream: true }, { path: `${path}/groups?step=1` }] : [{ path: EARLIER }];
     apiCalls([...(body ? [{ method: "POST", path: "/runs", body }] : []), ...made]);
   }
 
@@ -69,6 +71,7 @@ class TryPage {
     try {
       const run = await get(`/runs/${id}`);
       if (run.kind !== "evaluate") throw new Error(`Run ${run.id} is a ${run.kind} run: this page shows evaluate runs of own prompts.`);
+      if (!run.config.prompts.texts.length) throw new Error(`Run ${run.id} evaluates captions or a prompt set: this page shows evaluate runs of own prompts. Its pictures are on its run's page, and on Compare.`);
       this.form.fill(run.config);
       this.watch(run);
     } catch (error) {
@@ -87,10 +90,12 @@ class TryPage {
     const grid = new TryGrid(run.config, this.policies);
     const head = h("div", { class: "u-row u-try-head" }),
       note = h("div", {});
+    let waiting = null;
     const tell = (now) => {
       this.run = now;
+      waiting = now.status === "queued" ? (waiting ?? waitingNote(now)) : null;
       show(head, ...heading(now, grid, (changed) => tell(changed)));
-      show(note, now.error ? failure({ title: `The run ${now.status}`, message: now.error }) : null);
+      show(note, now.error ? failure({ title: `The run ${now.status}`, message: now.error }) : waiting);
     };
     show(this.answer, card("Pictures", h("div", { class: "u-stack" }, head, note, grid.element)));
     tell(run);
@@ -111,7 +116,7 @@ class TryPage {
   }
 
   async listEarlier() {
-    const page = await get(url("/runs", { tag: TAG, kind: "evaluate", limit: NUM_EARLIER })).catch(() => ({ data: [] }));
+    const page = await get(EARLIER).catch(() => ({ data: [] }));
     const items = page.data.map((run) =>
       h(
         "li",

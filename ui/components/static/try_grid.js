@@ -39,7 +39,7 @@ export class TryGrid {
   tile(group, sample) {
     const words = `${this.names[group.policy]}: ${sample.prompt}, seed ${sample.seed}`;
     const score = sample.reward === null ? null : h("span", { class: "u-small u-muted" }, figure(sample.reward));
-    return h("a", { href: `/sample?id=${sample.id}`, title: `${words}: open its replay` }, h("img", { src: sample.image_url, alt: words }), score);
+    return h("a", { href: `/sample?id=${sample.id}`, title: `${words}: open its replay` }, h("img", { src: sample.image_url, alt: words, loading: "lazy" }), score);
   }
 
   /** How far it is. */
