@@ -49,3 +49,11 @@ def test_label_says_what_a_task_is_and_what_to_launch_first(open_page: OpenPage)
     page.locator(".u-empty").get_by_role("button", name="New task").click()
     expect(page.get_by_text("There are no pictures to judge yet")).to_be_visible()
     expect(page.get_by_role("link", name="Launch an evaluation")).to_be_visible()
+
+
+def test_the_pair_sets_say_what_they_are_and_where_votes_come_from(open_page: OpenPage) -> None:
+    page = open_page("/pairs")
+    expect(page.get_by_text("No pair sets yet")).to_be_visible()
+    page.locator(".u-empty").get_by_role("button", name="Freeze votes").click()
+    expect(page.get_by_text("There is no label task yet")).to_be_visible()
+    expect(page.get_by_role("link", name="New label task")).to_have_attribute("href", "/label?new")

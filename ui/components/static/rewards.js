@@ -2,6 +2,7 @@
 import { TERMINAL, get, query as url } from "./api.js";
 import { action, card, empty, failure, h, identifier, show, status, svg, titled, when } from "./dom.js";
 import { figure, plural, shortId, signed, ticks } from "./format.js";
+import { trainOn, trainedOn } from "./learned.js";
 import { PagedList } from "./paged.js";
 import { reliability } from "./reliability.js";
 import { apiButton, apiCalls } from "./shell.js";
@@ -28,13 +29,21 @@ export async function mount(root) {
     () => show(learned, ...modelCards(models)),
     learned,
   );
+  const named = location.hash.slice(1);
   show(root, heading(), h("div", { class: "u-stack wide" }, learned, known));
-  models.load();
+  models.load().then(() => findNamed(models, named));
   setInterval(() => {
     const isMoving = models.items.some((model) => !TERMINAL.includes(model.status));
     if (!document.hidden && isMoving && models.items.length <= PAGE_SIZE) models.load();
   }, REFRESH_MS);
   await loadKnown(known);
+}
+
+/** Brings the reward model that the address names into view: it may stand behind the first ones. */
+async function findNamed(models, named) {
+  if (!named) return;
+  while (!document.getElementById(named) && models.hasMore) await models.load(true);
+  document.getElementById(named)?.scrollIntoView();
 }
 
 function heading() {
@@ -47,7 +56,7 @@ function heading() {
       h("h1", {}, "Rewards"),
       h("p", { class: "u-muted" }, "What a run can be trained on: programs, published models, and models that learned from people's votes."),
     ),
-    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn", href: "/reward-test" }, "Test a picture"), h("a", { class: "u-btn u-main", href: TRAIN }, "Train a reward model")),
+    h("div", { class: "u-row" }, apiButton(), h("a", { class: "u-btn", href: "/pairs" }, "Pair sets"), h("a", { class: "u-btn", href: "/reward-test" }, "Test a picture"), h("a", { class: "u-btn u-main", href: TRAIN }, "Train a reward model")),
   );
 }
 
@@ -97,7 +106,7 @@ function modelCards(models) {
           "No reward has been learned from votes yet",
           "People choose between two pictures of one prompt; their votes are frozen as a pair set; a CLIP is tuned on it " +
             "and shown here with its accuracy on pairs that it never saw. Begin with a label task.",
-          h("a", { class: "u-btn u-main", href: "/label" }, "Label tasks"),
+          h("div", { class: "u-row", style: "justify-content:center" }, h("a", { class: "u-btn u-main", href: "/label" }, "Label tasks"), h("a", { class: "u-btn", href: "/pairs" }, "Pair sets")),
         ),
       ),
     ];
@@ -108,8 +117,8 @@ function modelCards(models) {
 function modelCard(model) {
   const title = h("h2", {}, h("a", { href: `/run?id=${model.run_id}` }, model.name || `reward ${shortId(model.run_id)}`));
   const head = h("header", {}, title, status(model.status), h("span", { class: "u-small u-muted" }, when(model.created_at)), identifier(model.source), ...simulated(model.report));
-  const section = h("section", { class: "u-card", "aria-label": model.name }, head);
-  if (!model.report) section.append(h("p", { class: "u-muted" }, waiting(model.status)), lineage(model));
+  const section = h("section", { class: "u-card", id: model.run_id, "aria-label": model.name }, head);
+  if (!model.report) section.append(h("p", { class: "u-muted", style: "margin-bottom:12px" }, waiting(model.status)), lineage(model));
   else
     section.append(
       verdict(model),
@@ -142,7 +151,7 @@ function waiting(state) {
 function verdict(model) {
   if (model.refusal)
     return h("div", { class: "u-note u-warning", role: "status" }, h("strong", {}, "No run may train on it"), model.refusal);
-  const link = h("a", { class: "u-btn", href: `/launch?reward=${encodeURIComponent(model.source)}` }, "Train a run on it");
+  const link = h("a", { class: "u-btn", href: trainOn(model) }, "Train a run on it");
   return h("div", { class: "u-row" }, h("span", {}, "Better than chance: a run may train on it."), link);
 }
 
@@ -204,16 +213,11 @@ function calibrationWords({ expected_error: error, temperature }) {
   return `Expected calibration error ${figure(error)}, at temperature ${figure(temperature)}, which was fitted on other prompts. Figures below: pairs.`;
 }
 
-function lineage({ lineage: from }) {
-  const set = from.pair_set ? h("span", { class: "u-mono", title: from.pair_set }, from.pair_set.slice(0, 12)) : "none";
-  const votes = from.label_task_id ? h("a", { href: `/label?id=${from.label_task_id}` }, "its votes") : null;
-  const runs = from.used_by.map((id) => h("a", { class: "u-mono", href: `/run?id=${id}` }, shortId(id)));
+function lineage(model) {
+  const from = model.lineage;
+  const short = h("span", { class: "u-mono", title: from.pair_set }, from.pair_set.slice(0, 12));
+  const set = from.pair_set_name === null ? [from.pair_set ? short : "none", from.pair_set ? " is no longer here" : ""] : [h("a", { href: `/pairs?id=${from.pair_set}` }, from.pair_set_name), " ", short];
+  const votes = from.label_task_id ? [", ", h("a", { href: `/label?id=${from.label_task_id}` }, "its votes")] : [];
   const term = (name, ...content) => [h("dt", {}, name), h("dd", {}, ...content)];
-  return h(
-    "dl",
-    { class: "u-facts" },
-    ...term("Pair set", set, from.pair_set_name ? ` ${from.pair_set_name}` : "", votes ? ", " : "", votes),
-    ...term("Base", from.base),
-    ...term("Trained on it", ...(runs.length ? runs.flatMap((link, place) => (place ? [", ", link] : [link])) : ["no run yet"])),
-  );
+  return h("dl", { class: "u-facts" }, ...term("Pair set", ...set, ...votes), ...term("Base", from.base), ...term("Trained on it", ...trainedOn(model)));
 }
