@@ -31,6 +31,11 @@ def derived_id(run_id: UUID, *place: object) -> UUID:
     return UUID(int=value & ~(0x3 << 62) | (0x2 << 62))
 
 
+def name_of_run(run_id: UUID) -> str:
+    """The one name of all models that a run made, as configurations and aliases write it."""
+    return f"run:{run_id}"
+
+
 def sha256_of(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:

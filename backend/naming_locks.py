@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
@@ -37,11 +36,6 @@ def lock_for_deletion(session: Session, names: Iterable[str]) -> None:
     Call it before asking whether they are used.
     """
     _lock(session, names, func.pg_advisory_xact_lock)
-
-
-def name_of_run(run_id: UUID) -> str:
-    """The one name of all models that a run made."""
-    return f"run:{run_id}"
 
 
 def names_in(config: BaseModel) -> set[str]:

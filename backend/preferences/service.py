@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from backend.artifacts import name_of_run
 from backend.errors import OutdatedError
 from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, VoteRow
-from backend.naming_locks import lock_named, name_of_run
+from backend.naming_locks import lock_named
 from backend.preferences import repository
 from backend.preferences.pairing import pairs_for
 from backend.preferences.tokens import hash_of, new_shuffle, new_token

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from backend.artifacts import RunFolder, run_folder
+from backend.artifacts import RunFolder, name_of_run, run_folder
 from backend.errors import MalformedError
-from backend.naming_locks import name_of_run
 from backend.runs.policies import SHIPPED_POLICY
 from backend.schemas.every_run import ALIAS_PREFIX
 
