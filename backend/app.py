@@ -28,6 +28,7 @@ from backend.db import build_engine, build_sessions, database_url
 from backend.evaluations import endpoints as evaluations
 from backend.middleware import REQUESTS, SECONDS, GuardLayer, RequestLayer
 from backend.pair_sets import endpoints as pair_sets
+from backend.pictures import endpoints as pictures
 from backend.preferences import endpoints as preferences
 from backend.preferences import rating_endpoints as rating
 from backend.preferences import result_endpoints as label_results
@@ -69,6 +70,7 @@ ROUTERS = (
     rating.router,
     reward_models.router,
     reward_tests.router,
+    pictures.router,
     label_results.router,
     pair_sets.router,
     prompt_sets.router,

@@ -50,7 +50,7 @@ def sample(
         "num_prompts": len(prompts),
         "samples_per_prompt": num,
         "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
-    } | extrapolation_of(client, source, extend, num_new)
+    } | extrapolation_of(client, policy, source, extend, num_new)
     run = client.create_run(RunCreate(config=checked(values)))
     code = follow_quietly(client, run, as_json=as_json)
     if code != SUCCEEDED:

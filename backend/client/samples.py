@@ -6,6 +6,7 @@ from typing import Literal
 
 from backend.client.connection import Connection, RunID
 from backend.schemas.base import Page
+from backend.schemas.picture import Picture, PictureCreate
 from backend.schemas.sample import FollowedPrompt, Group, GroupStep, Sample, SampleFrames, Trajectory
 
 
@@ -47,6 +48,10 @@ class SampleRoutes(Connection):
     def get_sample(self, sample_id: RunID) -> Sample:
         """One sample."""
         return self._get(Sample, f"/samples/{sample_id}")
+
+    def create_picture(self, wanted: PictureCreate) -> Picture:
+        """Brings a picture in, fitted to a policy."""
+        return self._post(Picture, "/pictures", wanted)
 
     def get_image(self, sample_id: RunID) -> bytes:
         """A sample's picture, as PNG."""

@@ -1,4 +1,4 @@
-"""What must be there before a run is queued: its pair set, its prompt set, and reward models that are proven.
+"""What must be there before a run is queued: pair set, prompt set, picture, and reward models that are proven.
 
 Read from files beside the runs' folders, as the job reads them; it knows no database.
 """
@@ -13,6 +13,7 @@ from backend.prompt_files import read_set, sets_beside
 from backend.reward_reports import refused_rewards
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import RunConfig, TrainConfig
+from backend.schemas.editing import picture_path
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.reward_model import RewardModelConfig
 
@@ -45,6 +46,8 @@ def unmet_needs(config: RunConfig, runs_dir: Path) -> Iterator[FieldProblem]:
             if config.prompts.tasks and not set(config.prompts.tasks).intersection(tasks):
                 message = f"prompts.tasks names no task of the prompt set, which has {tasks}: take from these"
                 yield FieldProblem(pointer="/config/prompts/tasks", message=message)
+    if isinstance(config, SampleConfig):
+        yield from _missing_pictures(config, runs_dir)
     if isinstance(config, RewardModelConfig):
         source = config.pairs.source
         if not source:
@@ -53,3 +56,15 @@ def unmet_needs(config: RunConfig, runs_dir: Path) -> Iterator[FieldProblem]:
         elif not (runs_dir.parent / PAIR_SETS / source).is_dir():
             message = f"there is no pair set {source}: freeze the votes of a label task, and name what that answers"
             yield FieldProblem(pointer="/config/pairs/source", message=message)
+
+
+def _missing_pictures(config: SampleConfig, runs_dir: Path) -> Iterator[FieldProblem]:
+    for name, edit in (("inpainting", config.inpainting), ("extrapolation", config.extrapolation)):
+        # A file elsewhere may be there for the workers alone.
+        if edit is None or edit.picture.startswith("/") or picture_path(edit.picture, runs_dir).is_file():
+            continue
+        message = (
+            f"{name}.picture is {edit.picture!r}, which is not there: name a sample's image_path, or a picture that "
+            "was brought in"
+        )
+        yield FieldProblem(pointer=f"/config/{name}/picture", message=message)

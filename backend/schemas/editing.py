@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -12,6 +13,14 @@ from backend.schemas.base import Section, unit
 MAX_EXTENSIONS = 16
 MAX_GROWTH = 8
 """times the policy's own picture that a grown one may have, counted in cells"""
+
+
+RUN_PREFIX = "run:"
+"""before the id of a run and the path of a picture in its folder"""
+PICTURE_PREFIX = "picture:"
+"""before the SHA-256 of a picture that was brought in"""
+PICTURES_FOLDER = "pictures"
+"""where those lie, beside the runs' folders"""
 
 
 class Direction(StrEnum):
@@ -29,14 +38,22 @@ def _stays_inside(picture: str) -> str:
     return picture
 
 
+def picture_path(name: str, runs_dir: Path) -> Path:
+    """Where a picture lies that a configuration names; a file's own path is its name."""
+    if name.startswith(PICTURE_PREFIX):
+        return runs_dir.parent / PICTURES_FOLDER / f"{name.removeprefix(PICTURE_PREFIX)}.png"
+    return runs_dir / name.removeprefix(RUN_PREFIX) if name.startswith(RUN_PREFIX) else Path(name)
+
+
 PictureName = Annotated[
     str,
     Field(
         min_length=1,
         max_length=1000,
-        pattern=r"^(run:[A-Za-z0-9][A-Za-z0-9_-]*/samples/[A-Za-z0-9_./-]+\.png|/.+)$",
+        pattern=r"^(run:[A-Za-z0-9][A-Za-z0-9_-]*/samples/[A-Za-z0-9_./-]+\.png|picture:[0-9a-f]{64}|/.+)$",
         title="Picture",
-        description="run:<id>/samples/....png as a sample's image_path has it, or a file's absolute path.",
+        description="run:<id>/samples/....png as a sample's image_path has it, picture:<sha256> as one that was "
+        "brought in, or a file's absolute path.",
     ),
     AfterValidator(_stays_inside),
 ]

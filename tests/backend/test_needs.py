@@ -50,6 +50,28 @@ def test_absent_and_changed_reward_models_are_refused(api: TestClient, settings:
     assert api.post(RUNS, json=train("run:../../etc")).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("name", "part"), [("extrapolation", {"extensions": [{"direction": "up"}]}), ("inpainting", {"mask": "1"})]
+)
+@pytest.mark.parametrize("picture", ["run:nobody/samples/a.png", f"picture:{'0' * 64}"])
+def test_an_edit_needs_its_picture(api: TestClient, name: str, part: dict[str, Any], picture: str) -> None:
+    config = {"kind": "sample", "prompts": {"texts": ["two stars"]}, name: part | {"picture": picture}}
+    answer = api.post(RUNS, json={"config": config})
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["pointer"] == f"/config/{name}/picture"
+    assert "which is not there: name a sample's image_path" in problem["message"]
+
+
+def test_an_edit_of_a_picture_that_is_there_is_queued(api: TestClient, settings: Settings) -> None:
+    path = settings.runs_dir / RUN_ID / "samples" / "a.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    part = {"picture": f"run:{RUN_ID}/samples/a.png", "extensions": [{"direction": "up"}]}
+    config = {"kind": "sample", "prompts": {"texts": ["two stars"]}, "extrapolation": part}
+    assert api.post(RUNS, json={"config": config}).status_code == 201
+
+
 @pytest.mark.parametrize(("source", "words"), [("", "pairs.source is empty"), ("a" * 64, "there is no pair set aaa")])
 def test_a_reward_model_needs_a_pair_set(api: TestClient, source: str, words: str) -> None:
     answer = api.post(RUNS, json={"config": {"kind": "reward_model", "pairs": {"source": source}}})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from backend.client import StudioClient
@@ -14,6 +16,9 @@ from backend.schemas.sample import Sample
 from tests.browser.conftest import OpenPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# A run's process loads torch first: on a machine that is shared, that alone may take a minute.
+RUN_MS = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def test_a_picture_grows_is_found_again_replayed_and_grown_on(
     page.get_by_label("Pictures", exact=True).fill("2")
     page.get_by_label("Unmasking steps", exact=True).fill("4")
     go.click()
-    expect(page.locator(".u-grown img")).to_have_count(2)
+    expect(page.locator(".u-grown img")).to_have_count(2, timeout=RUN_MS)
     assert page.locator(".u-grown img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [96, 96]
     run_id = re.search(r"run=([0-9a-f-]+)", page.url)
     assert run_id is not None
@@ -87,7 +92,7 @@ def test_the_replay_of_a_wide_picture_has_its_shape(open_page: OpenPage, client:
     for width in (1280, 390):
         page = open_page(f"/sample?id={grown.id}", width=width)
         canvas = page.locator(".u-replay canvas[role=img]")
-        expect(canvas).to_have_attribute("aria-label", re.compile("of 8 × 16 tokens at step 1"))
+        expect(canvas).to_have_attribute("aria-label", re.compile("of 8 × 16 tokens at step 8"))
         for each in (canvas, page.locator(".u-replay .u-frame img")):
             box = each.bounding_box()
             assert box is not None
@@ -120,7 +125,7 @@ def test_bounds_are_kept_and_a_run_that_fails_is_told(open_page: OpenPage, sampl
         "box => { box.append(new Option('/nowhere', '/nowhere')); box.value = '/nowhere'; }"
     )
     page.get_by_role("button", name="Extend", exact=True).click()
-    expect(page.get_by_role("alert").get_by_text("The run failed")).to_be_visible()
+    expect(page.get_by_role("alert").get_by_text("The run failed")).to_be_visible(timeout=RUN_MS)
     expect(page.get_by_role("alert").get_by_text("/nowhere").first).to_be_visible()
 
 
@@ -128,3 +133,21 @@ def test_without_a_sample_the_page_says_where_to_begin(open_page: OpenPage) -> N
     page = open_page("/extend", width=390)
     expect(page.get_by_text("Open a sample and press")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_picture_of_ones_own_is_brought_in_and_grows(open_page: OpenPage, tmp_path: Path) -> None:
+    path = tmp_path / "mine.png"
+    Image.new("RGB", (300, 200), (200, 30, 60)).save(path)
+    page = open_page("/extend", width=390)
+    page.get_by_label("Picture", exact=True).set_input_files(path)
+    page.wait_for_url("**/extend?picture=*")
+    expect(page.get_by_text("Resized from 300 x 200 to 96 x 64 pixels.")).to_be_visible()
+    expect_size(page, "8 × 12 cells")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Grow up").click()
+    page.get_by_label("Prompt", exact=True).fill("two stars")
+    page.get_by_label("Pictures", exact=True).fill("1")
+    page.get_by_label("Unmasking steps", exact=True).fill("4")
+    page.get_by_role("button", name="Extend", exact=True).click()
+    expect(page.locator(".u-grown img")).to_have_count(1, timeout=RUN_MS)
+    assert page.locator(".u-grown img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [96, 96]

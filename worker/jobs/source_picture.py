@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from backend.artifacts import RunFolder
+from backend.schemas.editing import picture_path
 from worker.jobs.pictures import to_bytes
 from worker.maskgrpo.inpainting import grid_of_pictures
 from worker.showo.policy import ShowoPolicy
@@ -42,8 +43,7 @@ def source_codes(policy: ShowoPolicy, name: str, folder: RunFolder, field: str) 
     """
     found = _OF_RUN.fullmatch(name)
     origin = None if found is None else RunFolder(folder.root.parent / found["run"])
-    path = Path(name) if origin is None or found is None else origin.path(found["path"])
-    pixels = _read(path, name, field)
+    pixels = _read(picture_path(name, folder.root.parent), name, field)
     if origin is not None and found is not None:
         known = _recorded(policy, origin, found["path"], pixels)
         if known is not None:

@@ -114,6 +114,19 @@ def test_what_a_run_made_grows_further_and_keeps_all_of_its_codes(first: tuple[R
     assert np.array_equal(after.reshape(2, 12, 12)[:, 4:], np.broadcast_to(before.reshape(8, 12), (2, 8, 12)))
 
 
+def test_a_picture_that_was_brought_in_grows(first: tuple[RunFolder, GroupRecord]) -> None:
+    sha256 = "5" * 64
+    path = first[0].root.parent.parent / "pictures" / f"{sha256}.png"
+    path.parent.mkdir()
+    Image.new("RGB", (96, 64), (200, 30, 60)).save(path)
+    folder = RunFolder(first[0].root.parent / "brought")
+    arrays = arrays_of(folder, groups_of(config_of(f"picture:{sha256}", "up"), folder)[0])
+    assert arrays["grid"].tolist() == [12, 12]
+    policy = load_policy(SHIPPED_WEIGHTS, torch.device("cpu"))
+    pixels = torch.tensor([200, 30, 60]).view(1, 3, 1, 1).expand(1, 3, 64, 96) / 255
+    assert np.array_equal(arrays["codes"][0].reshape(12, 12)[4:], policy.encode(pixels).view(8, 12).numpy())
+
+
 def test_an_extension_may_have_a_prompt_of_its_own(first: tuple[RunFolder, GroupRecord]) -> None:
     names = ("plain", "own")
     plain, own = (RunFolder(first[0].root.parent / name) for name in names)

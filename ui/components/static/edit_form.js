@@ -21,15 +21,16 @@ export function editHeading(sample, title, words, other) {
     h(
       "div",
       {},
-      h("p", { class: "u-crumb" }, h("a", { href: `/sample?id=${sample.id}` }, "Sample")),
+      h("p", { class: "u-crumb" }, sample.run_id ? h("a", { href: `/sample?id=${sample.id}` }, "Sample") : "A picture of yours"),
       h("h1", {}, title),
-      h("p", { class: "u-muted" }, words),
+      h("p", { class: "u-muted" }, words, sample.remark ? ` ${sample.remark}` : ""),
     ),
-    h("div", { class: "u-row" }, other && h("a", { class: "u-btn", href: `${other[0]}?sample=${sample.id}` }, other[1]), apiButton()),
+    h("div", { class: "u-row" }, other && h("a", { class: "u-btn", href: `${other[0]}?${sample.address}` }, other[1]), apiButton()),
   );
 }
 
 export class EditForm {
+  // `sample`: what is edited, a sample or a picture that was brought in, as edit_source.js has it.
   /**
    * `edit` is the page: `name`, what the run is called; `verb`, what the button says; `promptLabel`; `refusal()`, what
    * stands in the way or nothing; `part()`, the part of the configuration that is its own. `onMade(run)` is given what
@@ -76,11 +77,6 @@ export class EditForm {
       sampling: { ...this.sampling, num_unmasking_steps: Number(numbers.steps.value), guidance_scale: Number(numbers.guidance.value), mask_schedule: this.schedule.value },
       ...this.edit.part(),
     };
-  }
-
-  /** How a configuration names the picture. */
-  get picture() {
-    return `run:${this.sample.run_id}/${this.sample.image_path}`;
   }
 
   async send(onMade) {

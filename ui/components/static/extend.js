@@ -1,25 +1,22 @@
 // Extend: a sample grows on the sides that are chosen, one after another; the outline of what is to come is seen before.
 // It is a sample run like any other: the page can be left, and the run has all of it.
-import { get } from "./api.js";
-import { openById } from "./by_id.js";
-import { action, card, h, query, show, titled } from "./dom.js";
+import { action, card, h, show, titled } from "./dom.js";
 import { Answer, EditForm, editHeading } from "./edit_form.js";
+import { openSource } from "./edit_source.js";
 import { plural } from "./format.js";
 import { MAX_GROWTH, Growing, SIDES } from "./growing.js";
 import { apiCalls, keys } from "./shell.js";
 
-const MISSING = { question: "Which picture?", hint: "Open a sample and press “Extend”.", href: "/runs", link: "All runs" };
+const SOURCE = { hint: "Open a sample and press “Extend”.", fit: "whole" };
 const ARROWS = { left: "←", right: "→", up: "↑", down: "↓" };
 const KEYS = { left: "ArrowLeft", right: "ArrowRight", up: "ArrowUp", down: "ArrowDown" };
 
 export function mount(root) {
   titled("Extend");
-  return openById(root, MISSING, (id) => open(root, id), query("sample"));
+  return openSource(root, SOURCE, (source) => open(root, source));
 }
 
-async function open(root, id) {
-  const sample = await get(`/samples/${id}`);
-  const [run, grid] = await Promise.all([get(`/runs/${sample.run_id}`), get(`/samples/${id}/trajectory`)]);
+function open(root, { sample, run, grid }) {
   const page = new Extending(sample, run, grid);
   const isOwnSize = grid.num_rows === grid.window_side && grid.num_columns === grid.window_side;
   const words = "The picture grows on the sides you choose, one after another. All that is there keeps its tokens.";
@@ -97,7 +94,7 @@ class Extending {
     const { growing } = this;
     const extensions = growing.extensions.map(({ side, prompt }) => ({ direction: side, ...(prompt.trim() ? { prompt: prompt.trim() } : {}) }));
     const added = growing.added === growing.half ? {} : { num_new: growing.added };
-    return { extrapolation: { picture: this.form.picture, extensions, ...added } };
+    return { extrapolation: { picture: this.sample.name, extensions, ...added } };
   }
 
   draw() {

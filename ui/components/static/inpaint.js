@@ -1,22 +1,19 @@
 // Inpaint: draw over the token cells of a sample, say what shall be there, and see what a policy paints in their place.
 // It is a sample run like any other: the page can be left, and the run has all of it.
-import { get } from "./api.js";
-import { openById } from "./by_id.js";
-import { action, card, empty, h, query, show, titled } from "./dom.js";
+import { action, card, empty, h, show, titled } from "./dom.js";
 import { Answer, EditForm, editHeading } from "./edit_form.js";
+import { openSource } from "./edit_source.js";
 import { plural } from "./format.js";
 import { apiCalls, keys } from "./shell.js";
 
-const MISSING = { question: "Which picture?", hint: "Open a sample and press “Paint over”.", href: "/runs", link: "All runs" };
+const SOURCE = { hint: "Open a sample and press “Paint over”.", fit: "square" };
 
 export function mount(root) {
   titled("Inpaint");
-  return openById(root, MISSING, (id) => open(root, id), query("sample"));
+  return openSource(root, SOURCE, (source) => open(root, source));
 }
 
-async function open(root, id) {
-  const sample = await get(`/samples/${id}`);
-  const [run, grid] = await Promise.all([get(`/runs/${sample.run_id}`), get(`/samples/${id}/trajectory`)]);
+function open(root, { sample, run, grid }) {
   if (grid.num_rows !== grid.window_side || grid.num_columns !== grid.window_side) return show(root, tooLarge(sample, grid));
   const drawing = new Drawing(sample, grid.num_rows, grid.num_columns);
   const answer = new Answer({ busy: "Paints", done: "Painted" }, tile);
@@ -25,7 +22,7 @@ async function open(root, id) {
     verb: "Paint",
     promptLabel: "What the whole picture shall show",
     refusal: () => (drawing.numMarked ? null : "Mark at least one cell of the picture first."),
-    part: () => ({ inpainting: { picture: form.picture, mask: drawing.mask } }),
+    part: () => ({ inpainting: { picture: sample.name, mask: drawing.mask } }),
   };
   const form = new EditForm(sample, run, edit, (made) => answer.follow(made.id));
   const tellCall = () => apiCalls([{ method: "POST", path: "/runs", body: { config: form.config() } }]);
@@ -47,7 +44,7 @@ async function open(root, id) {
 
 function tooLarge(sample, grid) {
   const size = `It has ${grid.num_rows} × ${grid.num_columns} cells, the policy's own pictures ${grid.window_side} × ${grid.window_side}.`;
-  const link = h("a", { class: "u-btn u-main", href: `/extend?sample=${sample.id}` }, "Extend it");
+  const link = h("a", { class: "u-btn u-main", href: `/extend?${sample.address}` }, "Extend it");
   return empty("This picture has grown", `${size} A picture that has grown can grow further, not be painted over.`, link);
 }
 

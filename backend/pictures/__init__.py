@@ -1,0 +1,1 @@
+"""Pictures from outside, to paint over or to let grow."""
