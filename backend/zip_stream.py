@@ -12,8 +12,9 @@ from typing import Any
 CHUNK_BYTES = 1 << 20
 # What is compressed already is stored as it is.
 _STORED = (".png", ".npz", ".safetensors", ".gif", ".webp")
-# What the archive's comment begins with.
-SEAL = b"sha256:"
+# What the archive's comment begins with; the hash of the archive follows, taken with an empty comment.
+SEAL = b"unmask sha256:"
+_NO_COMMENT = b"\0\0"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -64,10 +65,24 @@ class ZipStream:
         yield self._outbox.take()
 
     def close(self) -> Iterator[bytes]:
-        """The archive's table of contents; its comment is the hash of all bytes before the table."""
-        self._zip.comment = SEAL + self._outbox.digest.hexdigest().encode()
+        """The archive's table of contents; its comment is the hash of all bytes before the comment."""
         self._zip.close()
-        yield self._outbox.take()
+        table = self._outbox.take()
+        assert table.endswith(_NO_COMMENT), "a zip archive ends with its comment and the comment's length"
+        comment = SEAL + self._outbox.digest.hexdigest().encode()
+        yield table.removesuffix(_NO_COMMENT) + len(comment).to_bytes(2, "little") + comment
+
+
+def is_sealed_whole(path: Path, comment: bytes) -> bool:
+    """Whether an archive is, byte for byte, what a `ZipStream` wrote; its comment says what that was."""
+    digest, left = hashlib.sha256(), path.stat().st_size - len(comment) - len(_NO_COMMENT)
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, CHUNK_BYTES))):
+            digest.update(piece)
+            left -= len(piece)
+        is_as_long = file.read(len(_NO_COMMENT)) == len(comment).to_bytes(2, "little")
+    digest.update(_NO_COMMENT)
+    return is_as_long and comment == SEAL + digest.hexdigest().encode()
 
 
 def pieces_of(path: Path) -> Iterator[bytes]:

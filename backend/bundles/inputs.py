@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ START = "start/policy"
 # The shipped CLIP lies in the worker's package, whose code the web process never imports.
 SHIPPED_CLIP = Path(__file__).resolve().parents[2] / "worker" / "shapes" / "weights" / "clip"
 _REWARD_EXPORT = "exports/reward"
+_PICTURE = re.compile(r"run:(?P<run>[^/]+)/(?P<path>samples/(?P<group>.+?)(-\d+)?\.png)")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Input:
     """where the configuration names it, such as policy.source"""
     source: str
     role: str
-    """policy, reward, prompt_set or pair_set"""
+    """policy, reward, prompt_set, pair_set or picture"""
     place: str
     """path below `inputs/` that a job would find it at; of a folder elsewhere, where the bundle keeps it"""
     path: Path | None
@@ -64,7 +66,7 @@ class _Found:
 
 
 def inputs_of(kind: str, config: Mapping[str, Any], folder: RunFolder) -> list[Input]:
-    """Everything that the configuration names as files: policies, rewards' weights, prompt sets, pair sets."""
+    """Everything that the configuration names as files: policies, rewards' weights, sets, the picture of an edit."""
     found = _Found()
     runs_dir = folder.root.parent
     for name in ("policy", "base"):
@@ -78,6 +80,9 @@ def inputs_of(kind: str, config: Mapping[str, Any], folder: RunFolder) -> list[I
     for number, reward in enumerate(config.get("rewards") or ()):
         if isinstance(reward, dict) and reward.get("source") and reward.get("name") != "remote":
             _add_reward(found, f"rewards.{number}.source", str(reward["source"]), runs_dir)
+    for name in ("inpainting", "extrapolation"):
+        if isinstance(edit := config.get(name), dict):
+            _add_picture(found, f"{name}.picture", str(edit["picture"]), runs_dir)
     prompts, pairs = config.get("prompts"), config.get("pairs")
     if isinstance(prompts, dict) and (key := prompts.get("prompt_set")):
         # A shipped set too: it is small, and another version of the studio may ship others.
@@ -132,6 +137,19 @@ def _add_reward(found: _Found, pointer: str, source: str, runs_dir: Path) -> Non
     found.add(
         pointer, source, "reward", f"runs/{ref.run_id}/{_REWARD_EXPORT}", next(iter(exports), folder.root / "none")
     )
+
+
+def _add_picture(found: _Found, pointer: str, name: str, runs_dir: Path) -> None:
+    """A picture that an edit begins with, and the trajectory that holds its codes."""
+    match = _PICTURE.fullmatch(name)
+    if match is None:
+        found.add(pointer, name, "picture", _place(ModelRef(name)), Path(name))
+        return
+    of_run = match["path"], f"trajectories/{match['group']}.npz"
+    for path in of_run:
+        place = f"runs/{match['run']}/{path}"
+        if path == of_run[0] or (runs_dir.parent / place).is_file():
+            found.add(pointer, name, "picture", place, runs_dir.parent / place)
 
 
 def _place(ref: ModelRef) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import stat
 import zipfile
 import zlib
 from collections import Counter
@@ -13,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.zip_stream import SEAL
+from backend.zip_stream import is_sealed_whole
 
 FORMAT = "unmask-bundle/1"
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*(/[A-Za-z0-9][A-Za-z0-9._@-]*)*")
 _CHUNK_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 1 << 26
+# Up to here nothing is asked; beyond, an entry may be so many times what it takes up in the file.
+MOST_UNQUESTIONED_BYTES = 1 << 28
+MOST_SWELLING = 100
 # What zipfile raises on bytes that were changed: NotImplementedError and RuntimeError for methods nobody used.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
@@ -71,7 +76,7 @@ def verify(path: Path) -> list[Finding]:
     """Every damaged, missing and surplus file of a bundle; an empty list where it is exactly what was written."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return list(_findings(archive)) or list(_broken_seal(path, archive))
+            return list(_bombs(path, archive)) or list(_findings(archive)) or list(_broken_seal(path, archive))
     except FileNotFoundError:
         return [Finding(path.name, "missing", "there is no such file")]
     except (*_UNREADABLE, ValueError) as error:
@@ -108,20 +113,39 @@ def _findings(archive: zipfile.ZipFile) -> Iterator[Finding]:
 
 def _broken_seal(path: Path, archive: zipfile.ZipFile) -> Iterator[Finding]:
     """Finds a changed byte that changes no file's content; an archive that was zipped anew has no seal to break."""
-    if not archive.comment.startswith(SEAL):
-        return
-    digest, left = hashlib.sha256(), archive.start_dir
-    with path.open("rb") as file:
-        while left and (piece := file.read(min(left, _CHUNK_BYTES))):
-            digest.update(piece)
-            left -= len(piece)
-    if archive.comment.removeprefix(SEAL) != digest.hexdigest().encode():
-        yield Finding(path.name, "damaged", "bytes between its files differ from what was written")
+    if archive.comment and not is_sealed_whole(path, archive.comment):
+        yield Finding(path.name, "damaged", "bytes beside its files differ from what was written")
+
+
+def _bombs(path: Path, archive: zipfile.ZipFile) -> Iterator[Finding]:
+    """Finds what would fill memory or disk, before anything is unpacked: told from the table of contents alone."""
+    entries = sorted(archive.infolist(), key=lambda each: each.header_offset)
+    for entry in entries:
+        if entry.filename == MANIFEST and entry.file_size > MAX_MANIFEST_BYTES:
+            yield Finding(MANIFEST, "damaged", f"it has {entry.file_size} bytes, at most {MAX_MANIFEST_BYTES} are read")
+        if _swells(entry.file_size, entry.compress_size):
+            yield Finding(entry.filename, "damaged", f"{entry.compress_size} bytes would become {entry.file_size}")
+    size, packed = (sum(getattr(each, name) for each in entries) for name in ("file_size", "compress_size"))
+    ends = [each.header_offset + each.compress_size for each in entries]
+    if any(end > after.header_offset for end, after in zip(ends, entries[1:], strict=False)):
+        yield Finding(path.name, "damaged", "its files lie over each other")
+    elif _swells(size, packed):
+        yield Finding(path.name, "damaged", f"{packed} bytes would become {size}")
+
+
+def _swells(size: int, packed: int) -> bool:
+    """Lines of figures become a tenth; more than a hundredth of something large is no run's."""
+    return size > MOST_UNQUESTIONED_BYTES and size > MOST_SWELLING * packed
 
 
 def _problem(archive: zipfile.ZipFile, name: str, expected: Mapping[str, Any]) -> str:
     if not is_safe(name):
         return "its name leads out of the bundle"
+    entry = archive.getinfo(name)
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "it is a link, and a bundle has files alone"
+    if entry.file_size != expected.get("num_bytes"):
+        return f"it has {entry.file_size} bytes, not the {expected.get('num_bytes')} that were written"
     digest = hashlib.sha256()
     try:
         with archive.open(name) as file:
