@@ -43,6 +43,18 @@ def test_a_source_without_pairs_is_refused_with_the_cure(studio: str, shell: She
     assert "ask for fewer" in shell.err
 
 
+def test_ask_makes_a_task_of_a_runs_samples_without_being_told_more(
+    studio: str, shell: Shell, api: TestClient, evaluation: str
+) -> None:
+    assert shell("label", "ask", evaluation, "--samples", "6", "--votes", "1", "--json") == 0, shell.err
+    task = json.loads(shell.out)
+    assert (task["name"], task["num_pairs"], task["votes_per_pair"]) == ("the-secret-run", 3, 1)
+    assert shell("label", "ask", evaluation, "--votes", "4") == 2
+    run = api.post("/api/v1/runs", json={"config": {"kind": "pretrain"}}).json()
+    assert shell("label", "ask", run["id"]) == 2
+    assert "nothing to judge" in shell.err
+
+
 def test_a_printed_link_opens_the_raters_door_until_it_is_revoked(
     studio: str, shell: Shell, api: TestClient, evaluation: str
 ) -> None:
