@@ -64,10 +64,15 @@ def _sentences(found: Preflight) -> Iterator[str]:
     yield f"\nPeak {gib(found.peak_bytes)} GiB on {device.name} ({room}): {verdict}."
     yield (
         f"Time {number_text(found.seconds_a_step)} s a step (rollout {number_text(found.seconds_rollout)} s, update "
-        f"{number_text(found.seconds_update)} s), {duration_text(found.seconds_in_all)} in all for {found.num_steps}; "
+        f"{number_text(found.seconds_update)} s{_judging(found)}), "
+        f"{duration_text(found.seconds_in_all)} in all for {found.num_steps}; "
         f"{device.rate_source}."
     )
     yield from found.notes
+
+
+def _judging(found: Preflight) -> str:
+    return f", judging {number_text(found.seconds_judging)} s" if found.seconds_judging else ""
 
 
 def gib(num_bytes: int) -> str:

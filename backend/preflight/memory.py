@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backend.preflight.plan import Plan
+from backend.preflight.plan import NO_JUDGES, Judging, Plan
 
 FLOAT, HALF, INDEX = 4, 2, 8
 MIB = 1 << 20
@@ -49,16 +49,19 @@ class Memory:
         return sum(self.by_moment[self.peak_moment].values())
 
 
-def memory_of(plan: Plan, device: str, reward_bytes: int = 0) -> Memory:
+def memory_of(plan: Plan, device: str, reward_bytes: int = 0, judging: Judging = NO_JUDGES) -> Memory:
     """What one process holds at each moment of a step.
 
     Args:
         plan: the process's share.
         device: cpu or cuda.
         reward_bytes: weights of the reward networks.
+        judging: the other networks that judge an evaluation's pictures.
     """
-    lasting = _lasting(plan, device, reward_bytes)
+    lasting = _lasting(plan, device, reward_bytes) | {"judges": judging.weight_bytes}
     moments = {"rollout": _rollout(plan), "decoding": _decoding(plan)}
+    if judging.activation_bytes:
+        moments["judging"] = {"activations": judging.activation_bytes, "rollout buffers": _buffers(plan) + _shown(plan)}
     if plan.update is not None:
         moments |= {"backward": _backward(plan), "optimizer": _apply(plan)}
     by_moment = {}
@@ -73,6 +76,8 @@ def _holes(plan: Plan, moment: str, device: str) -> float:
     """The allocator's share, by the size of the tensors that the moment is made of."""
     if device == "cuda":
         return CUDA_HOLES
+    if moment == "judging":
+        return MAPPED_HOLES
     if moment == "decoding":
         numbers = _pictures_at_once(plan) * plan.sizes.picture_side**2 * plan.sizes.tokenizer.channels
     else:

@@ -83,6 +83,22 @@ class Plan:
     num_processes: int
 
 
+@dataclass(frozen=True)
+class Judging:
+    """The networks that judge an evaluation's pictures: see judges.py, which knows them one by one."""
+
+    weight_bytes: int = 0
+    """but for the rewards', which are counted with those of training runs"""
+    activation_bytes: int = 0
+    """the most that one of them holds while it looks"""
+    operations: float = 0.0
+    """of all, on one picture"""
+    names: tuple[str, ...] = ()
+
+
+NO_JUDGES = Judging()
+
+
 def plan_of(config: TrainConfig | SampleConfig | EvaluateConfig, sizes: PolicySizes) -> Plan:
     """What a process of this run holds and does."""
     if isinstance(config, TrainConfig):

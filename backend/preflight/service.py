@@ -14,14 +14,15 @@ from backend.preflight.devices import (
     read_devices,
     unmeasured_cpu,
 )
+from backend.preflight.judges import judging_of, reward_bytes_of
 from backend.preflight.memory import Memory, memory_of
-from backend.preflight.plan import Plan, plan_of
+from backend.preflight.plan import Judging, Plan, plan_of
 from backend.preflight.reward_model import preflight_reward_model
 from backend.preflight.sizes import PUBLISHED, PolicySizes, read_sizes
 from backend.preflight.time import seconds_of
 from backend.runs.policies import policy_folder
 from backend.schemas.base import FieldProblem
-from backend.schemas.config import PretrainConfig, TrainConfig
+from backend.schemas.config import PretrainConfig
 from backend.schemas.every_run import PolicyConfig
 from backend.schemas.preflight import (
     MeasuredDevice,
@@ -48,20 +49,12 @@ WHAT: Mapping[str, str] = {
     "optimizer": "AdamW's two moments of every trained number",
     "average": "the weights' moving average",
     "rewards": "weights of reward networks",
+    "judges": "weights of GenEval's detector, and of the CLIPs and Inception that measure",
     "gradients": "one number for every trained one",
     "activations": "what the layers, or the decoder, hold at that moment",
     "logits": "over the picture codes, at the positions that the step reads",
     "rollout buffers": "trajectories and pictures of all groups",
     "allocator": "blocks that the allocator keeps beside the tensors",
-}
-
-# Numbers of the networks, from their published checkpoints: ViT-H-14 thrice, ViT-L-14, BLIP-L.
-REWARD_PARAMETERS: Mapping[str, int] = {
-    "clip": 986_000_000,
-    "pickscore": 986_000_000,
-    "hps": 986_000_000,
-    "aesthetic": 428_000_000,
-    "image_reward": 446_000_000,
 }
 
 
@@ -81,7 +74,7 @@ def preflight(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Pat
     sizes = sizes_of(config.policy, runs_dir)
 
     def memory(changed: Estimated) -> Memory:
-        return memory_of(plan_of(changed, sizes), device.kind, reward_bytes_of(changed))
+        return memory_of(plan_of(changed, sizes), device.kind, reward_bytes_of(changed), judging_of(changed, runs_dir))
 
     def needed(changed: Estimated) -> int:
         # Processes on one CPU share its memory; each GPU has its own.
@@ -91,9 +84,12 @@ def preflight(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Pat
         return device.memory_bytes is None or needed(changed) <= USABLE_SHARE * device.memory_bytes
 
     changes = changes_until(config, fits, needed)
-    told = tuple(_told(change, sizes, device, needed(change.config), fits(change.config)) for change in changes)
+    judging = judging_of(config, runs_dir)
+    told = tuple(
+        _told(change, sizes, device, needed(change.config), fits(change.config), judging) for change in changes
+    )
     does_fit = None if device.memory_bytes is None else fits(config)
-    return _answer(config, plan_of(config, sizes), device, memory(config), does_fit, told)
+    return _answer(config, plan_of(config, sizes), device, memory(config), does_fit, told, judging)
 
 
 def sizes_of(policy: PolicyConfig, runs_dir: Path) -> PolicySizes:
@@ -142,20 +138,10 @@ def _nearest(measured: Sequence[MeasuredDevice], heard: Sequence[Worker]) -> Mea
     return next(own, measured[0])
 
 
-def reward_bytes_of(config: Estimated) -> int:
-    """Weights of the reward networks that a run loads."""
-    if not isinstance(config, TrainConfig):
-        return 0
-    total = 0
-    for reward in config.rewards:
-        is_shipped = getattr(reward, "source", "") == "shipped"
-        size = 4 if str(getattr(reward, "precision", "float32")) == "float32" else 2
-        total += 0 if is_shipped else size * REWARD_PARAMETERS.get(str(reward.name), 0)
-    return total
-
-
-def _told(change: Change, sizes: PolicySizes, device: PreflightDevice, peak: int, fits: bool) -> PreflightChange:
-    seconds = seconds_of(plan_of(change.config, sizes), device).total
+def _told(
+    change: Change, sizes: PolicySizes, device: PreflightDevice, peak: int, fits: bool, judging: Judging
+) -> PreflightChange:
+    seconds = seconds_of(plan_of(change.config, sizes), device, judging.operations).total
     return PreflightChange(
         setting=change.setting, value=change.value, why=change.why, peak_bytes=peak, seconds_a_step=seconds, fits=fits
     )
@@ -168,8 +154,9 @@ def _answer(
     memory: Memory,
     fits: bool | None,
     changes: tuple[PreflightChange, ...],
+    judging: Judging,
 ) -> Preflight:
-    seconds = seconds_of(plan, device)
+    seconds = seconds_of(plan, device, judging.operations)
     at_peak = sorted(memory.by_moment[memory.peak_moment].items(), key=lambda part: -part[1])
     return Preflight(
         device=device,
@@ -182,21 +169,32 @@ def _answer(
         fits=fits,
         seconds_rollout=seconds.rollout,
         seconds_update=seconds.update,
+        seconds_judging=seconds.judging,
         seconds_a_step=seconds.total,
         seconds_in_all=seconds.total * plan.num_steps,
         num_steps=plan.num_steps,
         changes=changes,
-        notes=tuple(_notes(config, plan, device, fits, changes)),
+        notes=tuple(_notes(config, plan, device, fits, changes, judging)),
     )
 
 
 def _notes(
-    config: Estimated, plan: Plan, device: PreflightDevice, fits: bool | None, changes: tuple[PreflightChange, ...]
+    config: Estimated,
+    plan: Plan,
+    device: PreflightDevice,
+    fits: bool | None,
+    changes: tuple[PreflightChange, ...],
+    judging: Judging,
 ) -> list[str]:
     notes = [
         "Time is that of rollout and update, and rather too low: the default recipe on a CPU took 1.2 to 1.5 times it. "
         "Rewards, probes, pictures and checkpoints come on top."
     ]
+    if judging.names:
+        notes.append(
+            f"Pictures are judged by {', '.join(judging.names)}: their products are in the time, reading and resizing "
+            "pictures and a reference folder's own features are not."
+        )
     if device.kind == "cuda" and plan.sizes.hidden_size < SMALLEST_GPU_WIDTH:
         notes.append("So small a model waits for its kernels to be launched: the time is mostly that.")
     if plan.num_processes > 1:

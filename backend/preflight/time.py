@@ -27,16 +27,24 @@ class Seconds:
 
     rollout: float
     update: float
+    judging: float = 0.0
 
     @property
     def total(self) -> float:
-        """Both."""
-        return self.rollout + self.update
+        """All of them."""
+        return self.rollout + self.update + self.judging
 
 
-def seconds_of(plan: Plan, device: PreflightDevice) -> Seconds:
-    """How long one process takes for its share of a step; rewards are no part of it."""
-    return Seconds(_rollout(plan, device), _update(plan, device))
+def seconds_of(plan: Plan, device: PreflightDevice, judged: float = 0.0) -> Seconds:
+    """How long one process takes for its share of a step; a training run's rewards are no part of it.
+
+    Args:
+        plan: the process's share.
+        device: where it runs.
+        judged: operations of an evaluation's judges on one picture.
+    """
+    judging = plan.batch.num_pictures * judged / device.operations_per_second
+    return Seconds(_rollout(plan, device), _update(plan, device), judging)
 
 
 def _rollout(plan: Plan, device: PreflightDevice) -> float:

@@ -95,6 +95,7 @@ class Preflight(WireModel):
     fits: bool | None = Field(description="Whether the peak fits with a tenth to spare; null = memory unknown")
     seconds_rollout: float
     seconds_update: float
+    seconds_judging: float = Field(0.0, description="Of an evaluation: its networks look at the step's pictures")
     seconds_a_step: float
     seconds_in_all: float
     num_steps: int

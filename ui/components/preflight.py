@@ -38,9 +38,10 @@ def _verdict(found: Preflight) -> str:
     words = {True: "It fits", False: "It does not fit", None: "Whether it fits is unknown"}[found.fits]
     room = "" if memory is None else f" of {gib(memory)} ({escape(found.device.memory_source)})"
     kind = {True: "", False: " u-error", None: " u-warning"}[found.fits]
+    judging = f", judging {number(found.seconds_judging)} s" if found.seconds_judging else ""
     seconds = (
         f"{number(found.seconds_a_step)} s a step: rollout {number(found.seconds_rollout)} s, update "
-        f"{number(found.seconds_update)} s. {duration(found.seconds_in_all)} for {found.num_steps}."
+        f"{number(found.seconds_update)} s{judging}. {duration(found.seconds_in_all)} for {found.num_steps}."
     )
     return (
         f'<div class="u-note{kind}" role="status"><strong>{words}: {gib(found.peak_bytes)}{room}</strong>'

@@ -240,7 +240,7 @@ def test_pictures_need_no_gradients(tmp_path: Path, kind: str) -> None:
 
 def test_reward_networks_are_counted(tmp_path: Path) -> None:
     found = told(tmp_path, policy=REAL, gpu="H100", rewards=[{"name": "clip", "precision": "bfloat16"}])
-    assert bytes_of(found)["rewards"] == 2 * 986_000_000
+    assert bytes_of(found)["rewards"] == 2 * 986_109_441
 
 
 def test_the_route_answers_and_refuses(api: TestClient) -> None:
