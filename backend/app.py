@@ -24,7 +24,7 @@ from backend.access.layer import AccessLayer
 from backend.bundles import endpoints as bundles
 from backend.catalogue import endpoints as catalogue
 from backend.catalogue.service import get_version
-from backend.db import build_engine, build_sessions, database_url
+from backend.db import build_engine, build_lane, build_sessions, database_url
 from backend.evaluations import endpoints as evaluations
 from backend.middleware import REQUESTS, SECONDS, GuardLayer, RequestLayer
 from backend.pair_sets import endpoints as pair_sets
@@ -58,8 +58,10 @@ _IDLE_SECONDS = 2.0
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-# All of them under /api/v1, in the order of the contract.
+# All of them under /api/v1, in the order of the contract. A request is compared with one route after another, so the
+# door of the raters, who may be fifty at once, comes first.
 ROUTERS = (
+    rating.router,
     runs.router,
     run_events.router,
     bundles.router,
@@ -67,7 +69,6 @@ ROUTERS = (
     followed_prompts.router,
     evaluations.router,
     preferences.router,
-    rating.router,
     reward_models.router,
     reward_tests.router,
     pictures.router,
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.engine = None if settings.database_url is None else build_engine(database_url(settings))
     app.state.sessions = None if app.state.engine is None else build_sessions(app.state.engine)
+    app.state.lane = None if app.state.engine is None else build_lane(app.state.engine)
     app.state.feed = None if app.state.sessions is None else EventFeed(app.state.sessions)
     app.state.gate = None if settings.access_token is None else Gate(settings.access_token.get_secret_value())
     app.state.collectors = (REQUESTS, SECONDS)
@@ -150,6 +152,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         return
     await app.state.feed.close()
     await _wait_until_idle(app.state.engine)
+    await _wait_until_idle(app.state.lane)
     app.state.engine.dispose()
 
 

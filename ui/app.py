@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
@@ -26,6 +27,16 @@ from ui.theme import css_variables
 STATIC = Path(__file__).parent / "components" / "static"
 WAITING_PAGE = STATIC / "waiting.html"
 logger = logging.getLogger("ui")
+
+
+class Files(StaticFiles):
+    """The scripts and styles, which a browser asks for anew: without a word it may keep an old version for days."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A file, or word that the browser's copy is still it."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 class Pages:
@@ -117,7 +128,7 @@ def mount_pages(app: FastAPI) -> FastAPI:
     app.add_api_route("/rate", rating_page, include_in_schema=False)
     app.add_api_route("/sign-in", sign_in_page, include_in_schema=False)
     app.router.lifespan_context = lifespan  # type: ignore[assignment]
-    app.mount("/studio", StaticFiles(directory=STATIC), name="studio")
+    app.mount("/studio", Files(directory=STATIC), name="studio")
     app.mount("/", pages, name="pages")
     app.state.pages = pages
     return app

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from backend.artifacts import run_folder
 from backend.dependencies import IdempotencyKey
-from backend.errors import GoneError, NotFoundError
+from backend.errors import GoneError
 from backend.idempotency import once
-from backend.models import LabelPairRow, LabelTaskRow, RaterRow
+from backend.models import LabelTaskRow, RaterRow
 from backend.preferences import serving, voting
 from backend.preferences.refusals import DoorRoute
 from backend.preferences.tokens import DOOR, DoorDep, is_swapped
@@ -23,7 +23,6 @@ from backend.schemas.preference import (
     BlindPair,
     BlindPairs,
     FlagCreate,
-    PairSide,
     RaterVote,
     RatingTask,
     TaskStatus,
@@ -58,40 +57,33 @@ async def get_rating_task(door: DoorDep) -> RatingTask:
 async def next_pairs(door: DoorDep, count: Annotated[int, Query(ge=1, le=MOST_PAIRS)] = 2) -> BlindPairs:
     """The next pairs, this rater's for ten minutes. 410 once the task is closed."""
 
-    def take(session: Session, rater: RaterRow, task: LabelTaskRow) -> BlindPairs:
-        if task.status == TaskStatus.CLOSED:
-            raise GoneError("this task is closed: every vote that you have sent is kept")
-        pairs = serving.next_pairs(session, task, rater, count=count)
-        return BlindPairs(data=[_blind(pair) for pair in pairs])
-
-    return await door.do(take)
+    pairs = await door.do_quickly(lambda lane, rater_id: serving.next_pairs(lane, rater_id, count=count))
+    return BlindPairs(data=[_blind(pair) for pair in pairs])
 
 
 @router.get("/pictures/{pair_id}/{side}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 async def get_picture(door: DoorDep, pair_id: UUID, side: Literal["left", "right"]) -> Response:
     """A picture of a pair as this rater sees it: no name, no tag, no text in the file."""
 
-    def read(session: Session, rater: RaterRow, task: LabelTaskRow) -> bytes:
-        is_first = (side == "left") is not is_swapped(rater.id, pair_id)
-        column = LabelPairRow.side_0 if is_first else LabelPairRow.side_1
-        query = select(column).where(LabelPairRow.id == pair_id, LabelPairRow.label_task_id == task.id)
-        found = session.scalars(query).one_or_none()
-        if found is None:
-            raise NotFoundError(f"there is no picture of pair {pair_id}: take its address from GET {DOOR}/next")
-        shown = PairSide.model_validate(found)
+    def read(lane: Engine, rater_id: UUID) -> bytes:
+        is_first = (side == "left") is not is_swapped(rater_id, pair_id)
+        run_id, path = serving.picture_of(lane, rater_id, pair_id, is_first=is_first)
         try:
-            return _bare(run_folder(door.runs_dir, shown.run_id).read(shown.image_path))
+            return _bare(run_folder(door.settings.runs_dir, run_id).read(path))
         except FileNotFoundError:
             raise GoneError("this picture is gone: flag the pair or skip it") from None
 
     headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
-    return Response(await door.do(read), media_type="image/png", headers=headers)
+    return Response(await door.do_quickly(read), media_type="image/png", headers=headers)
 
 
 @router.put("/votes/{vote_id}")
 async def put_vote(door: DoorDep, vote_id: UUID, wanted: VotePut) -> RaterVote:
     """A vote under a UUID of the rater's: the same request any number of times is one vote."""
-    return await door.do(lambda session, rater, task: voting.put_vote(session, task, rater, vote_id, wanted))
+    stored = await door.do_quickly(lambda lane, rater_id: voting.store_vote(lane, rater_id, vote_id, wanted))
+    if stored is not None:
+        return stored
+    return await door.do(lambda session, rater, task: voting.explain(session, task, rater, vote_id, wanted))
 
 
 @router.delete("/votes/{vote_id}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
-from backend.errors import AlreadyVotedError, ConflictError, MalformedError, NotFoundError
+from backend.db import driver_sql, in_lane
+from backend.errors import AlreadyVotedError, ConflictError, MalformedError, NotFoundError, UnavailableError
 from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, VoteRow
 from backend.preferences.serving import hold
 from backend.preferences.tokens import is_swapped
@@ -19,14 +20,20 @@ _SWAPPED = {Choice.LEFT: VoteOutcome.SECOND, Choice.RIGHT: VoteOutcome.FIRST}
 _SHARES = {VoteOutcome.FIRST: 1.0, VoteOutcome.SECOND: 0.0, VoteOutcome.TIE: 0.5, VoteOutcome.BOTH_BAD: 0.5}
 
 
-# One statement: the vote, the pair's count and the end of the hold are there together or not at all, and a vote of the
-# same UUID, or a second one of this rater on this pair, adds nothing, however many arrive at the same moment.
-_STORE = text("""
+# One statement, one round trip: the vote, the pair's count and the end of the hold are there together or not at all. A
+# vote of the same UUID, or a second one of this rater on this pair, adds nothing, however many arrive at the same
+# moment; nor does one behind a withdrawn link, on a pair of another task, or under a guideline that there is not.
+_STORE = driver_sql("""
 WITH stored AS (
     INSERT INTO vote
     (id, label_task_id, pair_id, rater_id, choice, outcome, is_swapped, latency_ms, guideline_version)
-    SELECT :id, label_task_id, id, :rater_id, :choice, :outcome, :is_swapped, :latency_ms, :guideline_version
-    FROM label_pair WHERE id = :pair_id AND label_task_id = :task_id
+    SELECT :id, task.id, pair.id, rater.id, :choice, :outcome, :is_swapped, :latency_ms,
+        coalesce(:guideline_version, cardinality(task.guidelines))
+    FROM rater
+    JOIN label_task AS task ON task.id = rater.label_task_id
+    JOIN label_pair AS pair ON pair.label_task_id = task.id
+    WHERE rater.id = :rater_id AND NOT rater.is_revoked AND pair.id = :pair_id
+    AND coalesce(:guideline_version, 1) <= cardinality(task.guidelines)
     ON CONFLICT DO NOTHING RETURNING pair_id, created_at
 ), counted AS (
     UPDATE label_pair SET num_votes = num_votes + :num_votes, sum_first = sum_first + :share
@@ -38,13 +45,40 @@ SELECT created_at FROM stored
 """)
 
 
-def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID, wanted: VotePut) -> RaterVote:
+def store_vote(lane: Engine, rater_id: UUID, vote_id: UUID, wanted: VotePut) -> RaterVote | None:
     """Stores a vote once, however often it comes. A task that was closed meanwhile still takes it: none is lost.
+
+    Returns:
+        None where nothing was stored; `explain` says why.
+    """
+    swapped = is_swapped(rater_id, wanted.pair_id)
+    outcome = (_SWAPPED if swapped else _NOT_SWAPPED).get(wanted.choice) or VoteOutcome(wanted.choice.value)
+    values = {
+        "id": vote_id,
+        "pair_id": wanted.pair_id,
+        "rater_id": rater_id,
+        "choice": wanted.choice.value,
+        "outcome": outcome.value,
+        "is_swapped": swapped,
+        "latency_ms": wanted.latency_ms,
+        "guideline_version": wanted.guideline_version,
+        "num_votes": int(outcome in _SHARES),
+        "share": _SHARES.get(outcome, 0.0),
+    }
+    created_at = in_lane(lane, lambda connection: connection.exec_driver_sql(_STORE, values).scalar())
+    if created_at is None:
+        return None
+    return RaterVote(id=vote_id, pair_id=wanted.pair_id, choice=wanted.choice, created_at=created_at, undone_at=None)
+
+
+def explain(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID, wanted: VotePut) -> RaterVote:
+    """The answer that a vote had, where it is a repeat; else why it was not stored.
 
     Raises:
         AlreadyVotedError: when the rater has a vote on this pair that stands.
         ConflictError: when the UUID came with another vote.
         MalformedError: when the task has no such pair, or no such version of its guideline.
+        UnavailableError: when what stood in the way is gone by now.
     """
     newest = len(task.guidelines)
     if wanted.guideline_version is not None and wanted.guideline_version > newest:
@@ -52,25 +86,16 @@ def put_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUI
         raise MalformedError(
             f"guideline_version {message}", (FieldProblem(pointer="/guideline_version", message=message),)
         )
-    swapped = is_swapped(rater.id, wanted.pair_id)
-    outcome = (_SWAPPED if swapped else _NOT_SWAPPED).get(wanted.choice) or VoteOutcome(wanted.choice.value)
-    values = {
-        "id": vote_id,
-        "task_id": task.id,
-        "pair_id": wanted.pair_id,
-        "rater_id": rater.id,
-        "choice": wanted.choice.value,
-        "outcome": outcome.value,
-        "is_swapped": swapped,
-        "latency_ms": wanted.latency_ms,
-        "guideline_version": wanted.guideline_version or newest,
-        "num_votes": int(outcome in _SHARES),
-        "share": _SHARES.get(outcome, 0.0),
-    }
-    created_at = session.scalar(_STORE, values)
-    if created_at is None:
-        return _not_stored(session, task, rater, vote_id, wanted)
-    return RaterVote(id=vote_id, pair_id=wanted.pair_id, choice=wanted.choice, created_at=created_at, undone_at=None)
+    _pair_of(session, task, wanted.pair_id)
+    earlier = session.get(VoteRow, vote_id)
+    if earlier is not None:
+        return _repeated(earlier, rater, wanted)
+    standing = select(VoteRow.id).where(
+        VoteRow.rater_id == rater.id, VoteRow.pair_id == wanted.pair_id, VoteRow.undone_at.is_(None)
+    )
+    if session.scalars(standing).one_or_none() is None:
+        raise UnavailableError("what stood in the way of this vote is gone by now: send it again")
+    raise AlreadyVotedError("you have voted on this pair already: undo that vote first")
 
 
 def undo_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID) -> RaterVote:
@@ -108,15 +133,6 @@ def _pair_of(session: Session, task: LabelTaskRow, pair_id: UUID, *, is_locked: 
         problem = FieldProblem(pointer="/pair_id", message="is no pair of this task")
         raise MalformedError(f"{pair_id} is no pair of this task: take it from GET /api/v1/rating/next", (problem,))
     return pair
-
-
-def _not_stored(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UUID, wanted: VotePut) -> RaterVote:
-    """The first answer, where this is a repeat; else why the vote was not stored."""
-    _pair_of(session, task, wanted.pair_id)
-    earlier = session.get(VoteRow, vote_id)
-    if earlier is None:
-        raise AlreadyVotedError("you have voted on this pair already: undo that vote first")
-    return _repeated(earlier, rater, wanted)
 
 
 def _repeated(earlier: VoteRow, rater: RaterRow, wanted: VotePut) -> RaterVote:
