@@ -1,6 +1,6 @@
 """What a run was made from, as its configuration names it: which files, their hash, and where a bundle keeps them.
 
-In a bundle they lie as a job looks for them: other runs beside the run's folder, sets beside the runs.
+In a bundle they lie as a job looks for them: other runs beside the run's folder, sets and pictures beside the runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from backend.artifacts import RunFolder, sha256_of
 from backend.errors import MalformedError
 from backend.prompt_files import PROMPT_SETS, set_path, sets_beside
 from backend.registry.refs import SHIPPED, ModelRef, exports_of, model_folder, read_ref
+from backend.schemas.editing import PICTURE_PREFIX, PICTURES_FOLDER, picture_path
 
 START = "start/policy"
 # The shipped CLIP lies in the worker's package, whose code the web process never imports.
@@ -142,6 +143,10 @@ def _add_reward(found: _Found, pointer: str, source: str, runs_dir: Path) -> Non
 def _add_picture(found: _Found, pointer: str, name: str, runs_dir: Path) -> None:
     """A picture that an edit begins with, and the trajectory that holds its codes."""
     match = _PICTURE.fullmatch(name)
+    if name.startswith(PICTURE_PREFIX):
+        path = picture_path(name, runs_dir)
+        found.add(pointer, name, "picture", f"{PICTURES_FOLDER}/{path.name}", path)
+        return
     if match is None:
         found.add(pointer, name, "picture", _place(ModelRef(name)), Path(name))
         return

@@ -129,6 +129,9 @@ def test_the_picture_that_an_edit_begins_with_is_in_the_bundle_with_its_codes(
         (first / name).write_bytes(name.encode())
     own = tmp_path / "own.png"
     own.write_bytes(b"a picture")
+    brought = tmp_path / "pictures" / f"{'5' * 64}.png"
+    brought.parent.mkdir()
+    brought.write_bytes(b"brought in")
     for picture, expected in (
         (
             "run:first/samples/000001-policy/000-01.png",
@@ -137,6 +140,7 @@ def test_the_picture_that_an_edit_begins_with_is_in_the_bundle_with_its_codes(
                 for name in ("samples/000001-policy/000-01.png", "trajectories/000001-policy/000.npz")
             },
         ),
+        (f"picture:{'5' * 64}", {f"inputs/pictures/{'5' * 64}.png": b"brought in"}),
         (str(own), {f"inputs/folders/{hashlib.sha256(str(own).encode()).hexdigest()[:12]}": b"a picture"}),
     ):
         config = {"kind": "sample", "prompts": {"texts": ["a red circle"]}}
