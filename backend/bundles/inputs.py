@@ -144,8 +144,8 @@ def _add_picture(found: _Found, pointer: str, name: str, runs_dir: Path) -> None
     """A picture that an edit begins with, and the trajectory that holds its codes."""
     match = _PICTURE.fullmatch(name)
     if name.startswith(PICTURE_PREFIX):
-        path = picture_path(name, runs_dir)
-        found.add(pointer, name, "picture", f"{PICTURES_FOLDER}/{path.name}", path)
+        brought = picture_path(name, runs_dir)
+        found.add(pointer, name, "picture", f"{PICTURES_FOLDER}/{brought.name}", brought)
         return
     if match is None:
         found.add(pointer, name, "picture", _place(ModelRef(name)), Path(name))

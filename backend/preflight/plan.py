@@ -103,10 +103,12 @@ def plan_of(config: TrainConfig | SampleConfig | EvaluateConfig, sizes: PolicySi
     """What a process of this run holds and does."""
     if isinstance(config, TrainConfig):
         return _plan_of_training(config, sizes)
-    seeds = config.samples_per_prompt
+    seeds, num_windows = config.samples_per_prompt, 1
     if isinstance(config, SampleConfig):
         num_prompts, texts, num_policies = len(config.prompts.texts) or config.num_prompts, config.prompts.texts, 1
         at_once = max(1, PICTURES_A_SAMPLE_BATCH // seeds)
+        if config.extrapolation is not None:
+            at_once, num_windows = 1, config.extrapolation.num_windows(math.isqrt(sizes.num_image_tokens))
     else:
         num_prompts, texts = len(config.prompts.texts) or config.num_prompts, config.prompts.texts
         num_policies = len(config.candidates)
@@ -115,7 +117,7 @@ def plan_of(config: TrainConfig | SampleConfig | EvaluateConfig, sizes: PolicySi
         sizes=sizes,
         batch=_batch(sizes, config.sampling, min(at_once, num_prompts), seeds, texts),
         update=None,
-        num_steps=math.ceil(num_prompts / at_once) * num_policies,
+        num_steps=math.ceil(num_prompts / at_once) * num_policies * num_windows,
         num_policies=num_policies,
         num_trained=0,
         num_adapter=0,

@@ -24,6 +24,7 @@ from backend.runs.policies import policy_folder
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import PretrainConfig
 from backend.schemas.every_run import PolicyConfig
+from backend.schemas.picture_runs import SampleConfig
 from backend.schemas.preflight import (
     MeasuredDevice,
     MemoryMoment,
@@ -197,6 +198,8 @@ def _notes(
         )
     if device.kind == "cuda" and plan.sizes.hidden_size < SMALLEST_GPU_WIDTH:
         notes.append("So small a model waits for its kernels to be launched: the time is mostly that.")
+    if isinstance(config, SampleConfig) and config.extrapolation is not None:
+        notes.append("A picture that grows is unmasked window by window: each of them is a step here, of one prompt.")
     if plan.num_processes > 1:
         notes.append(
             f"Figures are of each of {plan.num_processes} processes; their exchange of gradients is not in them."

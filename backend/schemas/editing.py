@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -112,6 +113,19 @@ class ExtrapolationConfig(Section):
     def directions(self) -> tuple[Direction, ...]:
         """The sides, in order."""
         return tuple(each.direction for each in self.extensions)
+
+    def num_windows(self, side: int) -> int:
+        """How many windows of `side` x `side` cells are filled when a picture of that size, the policy's own, grows."""
+        added = self.num_new or side // 2
+        height = width = side
+        found = 0
+        for direction in self.directions:
+            is_sideways = direction in (Direction.LEFT, Direction.RIGHT)
+            edge = height if is_sideways else width
+            height, width = (height, width + added) if is_sideways else (height + added, width)
+            # Half a window apart, the last at the edge's end.
+            found += math.ceil((edge - side) / max(1, side // 2)) + 1
+        return found
 
     @model_validator(mode="after")
     def _stays_in_bounds(self) -> Self:

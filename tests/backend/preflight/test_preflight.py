@@ -238,6 +238,19 @@ def test_pictures_need_no_gradients(tmp_path: Path, kind: str) -> None:
     assert "reference" in bytes_of(base)
 
 
+def test_a_picture_that_grows_is_counted_window_by_window(tmp_path: Path) -> None:
+    prompts = {"texts": ["two stars", "a red circle"]}
+    extensions = [{"direction": "right"}, {"direction": "right"}, {"direction": "up"}]
+    whole = told(tmp_path, kind="sample", prompts=prompts)
+    grown = told(
+        tmp_path, kind="sample", prompts=prompts, extrapolation={"picture": "/a.png", "extensions": extensions}
+    )
+    # Up takes three windows, half a window apart, over an edge twice as long as one.
+    assert (whole.num_steps, grown.num_steps) == (1, 2 * (1 + 1 + 3))
+    assert grown.seconds_in_all > whole.seconds_in_all
+    assert any("unmasked window by window" in note for note in grown.notes)
+
+
 def test_reward_networks_are_counted(tmp_path: Path) -> None:
     found = told(tmp_path, policy=REAL, gpu="H100", rewards=[{"name": "clip", "precision": "bfloat16"}])
     assert bytes_of(found)["rewards"] == 2 * 986_109_441

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from backend.schemas.algorithm import SamplingConfig
-from backend.schemas.editing import Direction
-from worker.maskgrpo.extrapolation import Extension, extrapolate, grown_grid, planned_windows
+from backend.schemas.editing import Direction, ExtrapolationConfig
+from worker.maskgrpo.extrapolation import Extension, cells_added, extrapolate, grown_grid, planned_windows
 from worker.maskgrpo.growth import Growth, grow
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.seeds import derived_seed
@@ -89,6 +89,17 @@ def test_a_picture_grows_the_same_alone(showo: ShowoPolicy, codes: torch.Tensor)
     assert torch.equal(together.codes, alone.codes)
     assert torch.equal(together.drawn, alone.drawn)
     assert torch.equal(together.unmasked_at, alone.unmasked_at)
+
+
+@pytest.mark.parametrize("num_new", [None, 1, 3])
+def test_the_dictionary_counts_as_many_windows_as_are_filled(num_new: int | None) -> None:
+    for directions in ((RIGHT,), (RIGHT, RIGHT, UP), (LEFT, UP, RIGHT, DOWN)):
+        wanted = ExtrapolationConfig.model_validate(
+            {"picture": "/a.png", "extensions": [{"direction": each} for each in directions], "num_new": num_new}
+        )
+        for side in (4, 8):
+            filled = planned_windows((side, side), side, directions, cells_added(side, num_new))
+            assert wanted.num_windows(side) == len(filled)
 
 
 def test_windows_slide_along_a_long_edge_and_count_their_new_cells() -> None:
