@@ -17,6 +17,8 @@ from backend.schemas.event import Body, CheckpointSaved, SamplesMade, ScoreMeasu
 
 # A metric may differ by so much of its size, a picture by so much on average: what another machine's rounding does.
 METRIC_TOLERANCE = 1e-4
+# What is smaller is measured against this: a loss that is 0 but for rounding differs by its whole size anywhere else.
+LEAST_SIZE = 1e-3
 PIXEL_TOLERANCE = 2 / 255
 WALL_TIMES = ("seconds/", "throughput/", "memory/")
 
@@ -30,14 +32,16 @@ class Comparison:
     num_steps: int = 0
     num_metrics: int = 0
     worst: float = 0.0
-    """the largest relative difference of a metric"""
+    """the largest difference of a metric, relative to its size, or to `LEAST_SIZE` where it is smaller"""
     worst_name: str = ""
     num_states: int = 0
     num_states_equal: int = 0
     num_pictures: int = 0
     num_pictures_equal: int = 0
     worst_pixels: float = 0.0
-    """the largest mean difference of a picture's pixels, of 1; infinite where the bundle has not the picture"""
+    """the largest mean difference of a picture's pixels, of 1; infinite where sizes differ"""
+    num_pictures_unseen: int = 0
+    """pictures whose hash differs and which the bundle has not: by how much, nobody knows"""
     missing: list[str] = field(default_factory=list)
     """what the bundle tells and the replay did not make, or the other way round"""
 
@@ -116,7 +120,7 @@ def _relative(said: float | None, made: float | None) -> float:
     if said is None or made is None:
         return 0.0 if said is made else math.inf
     # JSON may hold a whole number for what was a float.
-    return abs(said - made) / max(abs(said), abs(made), 1e-12) if said != made else 0.0
+    return abs(said - made) / max(abs(said), abs(made), LEAST_SIZE) if said != made else 0.0
 
 
 def _pictures(recording: Recording) -> Iterator[tuple[Key, dict[str, Any]]]:
@@ -149,10 +153,11 @@ def _compare_pictures(
             if said["image_sha256"] == sample.image_sha256:
                 found.num_pictures_equal += 1
                 continue
-            has_picture = said["image_path"] in recording.names
+            if said["image_path"] not in recording.names:
+                found.num_pictures_unseen += 1
+                continue
             made = (folder / sample.image_path).read_bytes()
-            difference = _pixels(recording.picture(said["image_path"]), made) if has_picture else math.inf
-            found.worst_pixels = max(found.worst_pixels, difference)
+            found.worst_pixels = max(found.worst_pixels, _pixels(recording.picture(said["image_path"]), made))
 
 
 def _pixels(said: bytes, made: bytes) -> float:

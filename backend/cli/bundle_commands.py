@@ -117,7 +117,8 @@ def _print_replay(found: Comparison, others: list[str], verdict: str, tolerance:
     out().print(escape(f"metrics:  {found.num_metrics} of {found.num_steps} steps{worst}"), soft_wrap=True)
     out().print(f"states:   {found.num_states_equal} of {found.num_states} hashes equal")
     pixels = f", at most {found.worst_pixels:.2g} apart on average" if found.worst_pixels else ""
-    out().print(f"pictures: {found.num_pictures_equal} of {found.num_pictures} hashes equal{pixels}")
+    unseen = f"; {found.num_pictures_unseen} differ and are not in the bundle" if found.num_pictures_unseen else ""
+    out().print(f"pictures: {found.num_pictures_equal} of {found.num_pictures} hashes equal{pixels}{unseen}")
     for each in found.missing[:10]:
         out().print(escape(f"missing:  {each}"), soft_wrap=True)
     words = {
