@@ -155,4 +155,5 @@ class _Walk:
 
 def _rewards_in_words(row: RunRow) -> str:
     names = [str(reward.get("name")) for reward in row.config.get("rewards") or () if isinstance(reward, dict)]
-    return f"{row.kind}: {' + '.join(names)}" if names else row.kind
+    kind = row.kind.replace("_", " ")
+    return f"{kind}: {' + '.join(names)}" if names else kind

@@ -139,3 +139,43 @@ def test_a_run_is_fetched_as_a_bundle_that_is_whole(
     found.value.save_as(tmp_path / "it.zip")
     assert found.value.suggested_filename == f"run-{family[1].id}.zip"
     assert verify(tmp_path / "it.zip") == []
+
+
+def test_a_reward_model_has_names_of_its_own_kind(open_page: OpenPage, client: StudioClient) -> None:
+    client.set_alias("champion", AliasSet(target="shipped"))
+    reward = {
+        "source": "run:0190f5fe-7c00-7a00-8000-000000000001",
+        "kind": "reward_model",
+        "name": "people's taste, reward model",
+        "run_id": "0190f5fe-7c00-7a00-8000-000000000001",
+        "step": None,
+        "num_parameters": None,
+        "num_bytes": 2_450_000,
+        "aliases": ["taste"],
+        "created_at": None,
+        "description": "Learned from votes",
+    }
+    times = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    taste = {"name": "taste", "target": reward["source"], "kind": "reward_model", "revision": 1} | times
+    champion = client.get_alias("champion").model_dump(mode="json")
+    one_page = {"has_more": False, "next_cursor": None}
+    page = open_page("/models")
+    # A reward model takes people's votes and minutes: the page is shown one that another studio made.
+    page.route("**/api/v1/models?*", lambda route: route.fulfill(json={"data": [reward]} | one_page))
+    page.route("**/api/v1/aliases?*", lambda route: route.fulfill(json={"data": [champion, taste]} | one_page))
+    page.reload()
+    names = page.locator("[aria-label=Aliases] li")
+    expect(names.filter(has_text="champion").locator(".u-tag")).to_have_text("policy")
+    expect(names.filter(has_text="taste").locator(".u-tag")).to_have_text("reward model")
+    page.locator("tbody tr").get_by_role("button", name="Name").click()
+    name = page.get_by_label("Alias", exact=True)
+    expect(page.locator("#u-aliases option")).to_have_count(1)
+    name.fill("taste")
+    expect(page.get_by_text(f"Moves from {reward['source']}.")).to_be_visible()
+    name.fill("champion")
+    expect(
+        page.get_by_text("champion means a policy, and this is a reward model: choose another name.")
+    ).to_be_visible()
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.locator("dialog [role=alert]")).to_be_visible()
+    client.delete_alias("champion")

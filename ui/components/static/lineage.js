@@ -5,6 +5,7 @@ const ROW = 44,
   TOP = 20,
   LEFT = 12,
   DOT = 4, // So far a mark's middle stands above its name's baseline.
+  ASIDE = 9, // So far right of the marks the dashed lines go down: between marks and names, through neither.
   LABEL = 200, // Room that the text beside the deepest dot has at least.
   LONGEST_STEP = 150,
   SHORTEST_STEP = 14;
@@ -90,10 +91,12 @@ function drawing(lineage, width) {
 function line(edge, from, to) {
   const start = from.y - DOT,
     end = to.y - DOT;
-  const path = `M${from.x} ${start} V${end - Math.sign(end - start) * 8} Q${from.x} ${end} ${from.x + 8} ${end} H${to.x}`;
+  const isMaterial = edge.relation !== "started_from";
+  const x = from.x + (isMaterial ? ASIDE : 0);
+  const path = `M${from.x} ${start} H${x} V${end - Math.sign(end - start) * 8} Q${x} ${end} ${x + 8} ${end} H${to.x}`;
   return svg(
     "path",
-    { d: path, class: edge.relation === "started_from" ? "" : "material" },
+    { d: path, class: isMaterial ? "material" : "" },
     svg("title", {}, `${WORDS[edge.relation]} ${edge.ref}`),
   );
 }
@@ -109,7 +112,7 @@ function mark(node, { x, y }, lineage, width) {
     svg("title", {}, [node.name, node.detail, node.id].filter(Boolean).join(", ")),
     shape(node, x, y, isFocus),
     link,
-    svg("text", { x: x + 14, y: y + 16, class: "small" }, cut(words(node, lineage), Math.floor(room * 1.15))),
+    svg("text", { x: x + 14, y: y + 16, class: "small" }, cut(words(node, lineage), Math.floor(room * 1.05))),
   );
 }
 
