@@ -152,7 +152,7 @@ def train_on(page: Page, model: str) -> str:
     learned.get_by_role("link", name="bluer").click()
     made = page.get_by_role("region", name="Learned from it")
     expect(made).to_contain_text("accuracy")
-    made.get_by_role("link", name="Use as a reward in a new run").click()
+    made.get_by_role("link", name="Use as a reward in a new run").first.click()
     expect(page.locator("#launch-side pre").first).to_contain_text(f"source: run:{model}")
     enter(page, name="second round", num_steps="2", policy__num_threads="1")
     enter(page, rollout__num_prompts="2", rollout__group_size="4")
