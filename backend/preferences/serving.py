@@ -38,6 +38,7 @@ LEFT JOIN (
     FROM pair_hold WHERE expires_at > now() OR rater_id = :rater_id GROUP BY pair_id
 ) AS held ON held.pair_id = pair.id
 WHERE pair.label_task_id = :task_id
+AND (pair.is_gold OR pair.num_votes < :votes_per_pair)
 AND (pair.is_gold OR pair.num_votes + coalesce(held.num_others, 0) < :votes_per_pair)
 AND pair.id NOT IN (SELECT pair_id FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL)
 """
@@ -52,7 +53,7 @@ _PLACE = f"((pair.index + 1)::bigint * :shuffle % {_PRIME})"
 _VARIANCE = f"""CASE
     WHEN pair.is_gold AND {_PLACE} % 4 = 0 THEN 1 / 12.0
     WHEN pair.is_gold THEN {_PLACE} / {_PRIME}.0 / 12
-    ELSE (1 + sum_first) * (1 + num_votes - sum_first) / ((2 + num_votes) ^ 2 * (3 + num_votes))
+    ELSE (1 + sum_first) * (1 + num_votes - sum_first) / ((2 + num_votes) * (2 + num_votes) * (3 + num_votes))
 END"""
 
 _ORDER = {PairStrategy.SHUFFLED: _PLACE, PairStrategy.MOST_INFORMATIVE: f"{_VARIANCE} DESC, {_PLACE}"}
