@@ -167,10 +167,9 @@ def sent_picture(image: str) -> bytes:
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, format="PNG")
     except (binascii.Error, ValueError, UnidentifiedImageError, OSError, SyntaxError) as error:
-        reason = (
-            str(error) if isinstance(error, ValueError) and "pixels" in str(error) else "it is no PNG, JPEG or WebP"
-        )
-        message = f"the picture cannot be read: {reason}; send one in base64"
+        is_large = isinstance(error, ValueError) and "pixels" in str(error)
+        reason = f"{error}: make it smaller" if is_large else "it is no PNG, JPEG or WebP (in the request, as base64)"
+        message = f"the picture cannot be read: {reason}"
         raise MalformedError(message, (FieldProblem(pointer="/image", message=message),)) from error
     return buffer.getvalue()
 

@@ -103,7 +103,7 @@ def test_without_a_worker_nothing_is_kept_and_the_cure_is_named(api: TestClient,
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"image": "no base64!"}, "it is no PNG, JPEG or WebP; send one in base64"),
+        ({"image": "no base64!"}, "it is no PNG, JPEG or WebP (in the request, as base64)"),
         ({"image": base64.b64encode(b"text").decode()}, "it is no PNG, JPEG or WebP"),
         ({"image": picture(size=(5000, 4000))}, "5000 x 4000 pixels, at most 16777216 are read"),
         ({}, "give either sample_id or image"),

@@ -120,3 +120,33 @@ def test_the_api_call_is_what_the_form_asks_for(open_page: OpenPage) -> None:
     expect(call).to_contain_text("-X POST")
     expect(call).to_contain_text('"tags":["try"]')
     expect(call).to_contain_text('"label":"step-20"')
+
+
+def test_a_double_click_asks_once(open_page: OpenPage, client: StudioClient) -> None:
+    page = open_page("/try")
+    fill(page, "shipped", prompts="a double click")
+    page.get_by_role("button", name="Sample", exact=True).dblclick()
+    # The second click of a slow hand comes when the first is answered.
+    page.wait_for_url(re.compile(r"/try\?run="))
+    page.get_by_role("button", name="Sample", exact=True).click()
+    expect(page.locator(".u-try-pictures img")).to_have_count(2)
+    asked = [run for run in client.list_runs(tag="try", limit=100).data if run.name == "try a double click"]
+    assert len(asked) == 1
+
+
+def test_a_checkpoint_leads_here_beside_what_its_run_began_with(open_page: OpenPage, trained: Run) -> None:
+    saved_one = {"step": 3, "num_bytes": 1000, "state_hash": "a" * 64, "created_at": "2026-01-01T00:00:00Z"}
+    page = open_page("/runs")
+    page.route("**/checkpoints", lambda route: route.fulfill(json={"data": [saved_one], "has_more": False}))
+    page.goto(f"/run?id={trained.id}")
+    saved = page.get_by_label("Checkpoints").get_by_role("listitem").first
+    expect(saved.get_by_role("link", name="Compare")).to_have_attribute(
+        "href", re.compile(rf"policy=run:{trained.id}@\d+$")
+    )
+    saved.get_by_role("link", name="Try").click()
+    policies = page.get_by_role("combobox", name="Policy")
+    expect(policies).to_have_count(2)
+    expect(policies.first).to_have_value("shipped")
+    expect(policies.last).to_have_value(re.compile(rf"^run:{trained.id}@\d+$"))
+    page.goto(f"/launch?recipe=mini-geneval&policy=run:{trained.id}@3")
+    expect(page.get_by_text("against its start").first).to_be_visible()

@@ -69,7 +69,7 @@ def _against_its_start(client: StudioClient, config: EvaluateConfig, source: str
     """An evaluation of a policy; of a run's policy, against the one that the run began with."""
     policy = config.policy.model_copy(update={"source": source})
     try:
-        run_id = UUID(source.removeprefix(_OF_A_RUN)) if source.startswith(_OF_A_RUN) else None
+        run_id = UUID(source.removeprefix(_OF_A_RUN).partition("@")[0]) if source.startswith(_OF_A_RUN) else None
     except ValueError:
         run_id = None
     if run_id is None:

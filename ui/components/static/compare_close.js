@@ -194,13 +194,15 @@ export function slider([[first, one], [second, other]], line = 50) {
     "aria-label": `Where ${nameOf(first)} ends and ${nameOf(second)} begins`,
   });
   range.value = line;
+  const divide = h("span", { class: "u-divide", "aria-hidden": "true" });
   const move = () => {
     top.style.clipPath = `inset(0 ${100 - range.value}% 0 0)`;
+    divide.style.left = `${range.value}%`;
   };
   range.addEventListener("input", move);
   move();
   return [
-    h("div", { class: "u-slider" }, h("img", { src: other.image_url, alt: `${nameOf(second)}: ${other.prompt}` }), top),
+    h("div", { class: "u-slider" }, h("img", { src: other.image_url, alt: `${nameOf(second)}: ${other.prompt}` }), top, divide),
     h("div", { class: "u-row", style: "margin-top:8px" }, h("span", {}, nameOf(first)), range, h("span", {}, nameOf(second))),
   ];
 }

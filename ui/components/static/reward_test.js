@@ -112,6 +112,7 @@ class TestForm {
   async send(onTest) {
     if (!this.picture) return this.say("There is no picture yet: drop one, or choose a file.");
     if (!this.prompt.value.trim()) return this.say("There is no prompt yet: say what the picture was asked to show.");
+    show(this.note);
     const test = await post("/reward-tests", { prompt: this.prompt.value.trim(), ...this.picture });
     history.replaceState(null, "", `${location.pathname}?id=${test.id}`);
     await onTest(test);

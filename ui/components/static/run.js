@@ -220,7 +220,7 @@ function headerOf(run, live, after) {
           ? h("a", { class: "u-btn u-main", href: `/compare?id=${run.id}` }, "Compare")
           : null,
         run.kind === "reward_model" ? h("a", { class: "u-btn u-main", href: "/rewards" }, "What it is worth") : null,
-        run.kind === "train" && run.status === "succeeded" ? h("a", { class: "u-btn", href: compareAgain(run.id) }, "Compare with its start") : null,
+        run.kind === "train" && run.status === "succeeded" ? h("a", { class: "u-btn", href: compareAgain(`run:${run.id}`) }, "Compare with its start") : null,
         canBeJudged(run) ? live.ask : null,
         canBeJudged(run) ? h("a", { class: "u-btn", href: `/label?run=${run.id}` }, "Send to people …") : null,
         TERMINAL.includes(run.status) ? cloneButton(run) : null,

@@ -3,6 +3,7 @@ import { alarmLine } from "./alarms.js";
 import { get, query as url } from "./api.js";
 import { card, h, when } from "./dom.js";
 import { bytes, duration, figure, plural, signed } from "./format.js";
+import { compareAgain, tryIt } from "./learned.js";
 import { absence } from "./runs_shared.js";
 import { groupRow, groupRows } from "./board.js";
 
@@ -116,6 +117,9 @@ function scoreWords({ policy, values, intervals }) {
     .join(", ");
 }
 
+/** What one does with a policy of the run: prompts of one's own on it, or all of a benchmark's. */
+const waysOn = (source) => [h("a", { class: "u-small", href: tryIt(source) }, "Try"), h("a", { class: "u-small", href: compareAgain(source) }, "Compare")];
+
 export function checkpointPanel(run) {
   const none = absence(run, {
     coming: "None yet. Save writes one within one step.",
@@ -134,6 +138,7 @@ export function checkpointPanel(run) {
           h("span", { class: "u-muted u-small" }, bytes(item.num_bytes)),
           h("span", { class: "u-mono u-muted", title: `state hash ${item.state_hash}` }, item.state_hash.slice(0, 8)),
           h("span", { class: "u-muted u-small u-push" }, when(item.created_at)),
+          ...(run.kind === "reward_model" ? [] : waysOn(`run:${run.id}@${item.step}`)),
         ),
       ),
     );

@@ -21,6 +21,14 @@ export async function mount(root) {
   const id = query("run");
   if (id) await page.reopen(encodeURIComponent(id));
   else page.invite();
+  if (!id && query("policy")) page.form.choose([await startOf(query("policy")), query("policy")]);
+}
+
+/** What the run of a policy began with; the shipped policy where that is not to be found. */
+async function startOf(source) {
+  const id = /^run:([0-9a-f-]{36})/i.exec(source)?.[1];
+  const run = id ? await get(`/runs/${id}`).catch(() => null) : null;
+  return run?.config.policy?.source ?? "shipped";
 }
 
 class TryPage {

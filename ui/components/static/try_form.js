@@ -7,6 +7,7 @@ import { plural } from "./format.js";
 export const TAG = "try";
 const MAX_POLICIES = 8,
   MAX_PICTURES = 2000,
+  DOUBLE_CLICK_MS = 2000,
   RESERVED = ["base", "policy", "difference", "probe"];
 const NUMBERS = {
   samples: ["Pictures a prompt", 2, { min: 1, max: 16, step: 1 }],
@@ -33,7 +34,7 @@ export class TryForm {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.button.click();
     });
     const tuned = policies.find((each) => each.kind === "export");
-    for (const source of ["shipped", ...(tuned ? [tuned.source] : [])]) this.addPolicy(source);
+    this.choose(["shipped", ...(tuned ? [tuned.source] : [])]);
   }
 
   build() {
@@ -55,6 +56,12 @@ export class TryForm {
     this.sources.append(row);
     this.renew();
     if (!source) input.focus();
+  }
+
+  /** The policies that stand in the form, in the place of those that did. */
+  choose(sources) {
+    show(this.sources);
+    for (const source of sources) this.addPolicy(source);
   }
 
   removePolicy(row) {
@@ -127,14 +134,18 @@ export class TryForm {
 
   async send() {
     const body = this.request();
-    if (body) this.onMade(await post("/runs", body));
+    // The second click of a double click may come when the first is answered; the same pictures are not made twice.
+    const asked = JSON.stringify(body);
+    if (!body || (asked === this.asked && Date.now() - this.askedAt < DOUBLE_CLICK_MS)) return;
+    const run = await post("/runs", body);
+    Object.assign(this, { asked, askedAt: Date.now() });
+    this.onMade(run);
   }
 
   /** Takes up what a run was asked for. */
   fill(config) {
     const sources = sourcesOf(config);
-    show(this.sources);
-    for (const label of labelsOf(config)) this.addPolicy(sources[label]);
+    this.choose(labelsOf(config).map((label) => sources[label]));
     this.prompts.value = config.prompts.texts.join("\n");
     const { num_unmasking_steps: steps, guidance_scale: guidance, temperature } = config.sampling;
     const values = { samples: config.samples_per_prompt, seed: config.seed, steps, guidance, temperature };
