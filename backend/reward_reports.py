@@ -60,6 +60,8 @@ def proven_folder(source: str, runs_dir: Path) -> Path:
     if source.startswith(ALIAS_PREFIX):
         raise ValueError(f"the learned reward's source is {source!r}: only a studio knows aliases; name its run")
     folder = learned_folder(source, runs_dir)
+    if (match := _RUN_SOURCE.fullmatch(source)) and not (runs_dir / match["run"]).is_dir():
+        raise ValueError(f"there is no run {match['run']} here, or it has not begun: see `unmask reward-model list`")
     report = read_report(folder)
     if report.refusal is not None:
         raise ValueError(f"the learned reward {source} is refused: {report.refusal}; {MORE_VOTES}")

@@ -33,7 +33,7 @@ def preflight(
         print_json(found)
     else:
         _show(found)
-    if found.fits is False:
+    if found.fits is False or found.refusals:
         raise typer.Exit(1)
 
 
@@ -62,6 +62,8 @@ def _sentences(found: Preflight) -> Iterator[str]:
     room = "memory unknown" if memory is None else f"{gib(memory)} GiB, {device.memory_source}"
     verdict = {True: "it fits", False: "it does NOT fit", None: "whether it fits is unknown"}[found.fits]
     yield f"\nPeak {gib(found.peak_bytes)} GiB on {device.name} ({room}): {verdict}."
+    for reason in found.refusals:
+        yield f"It would NOT run: {reason}."
     yield (
         f"Time {number_text(found.seconds_a_step)} s a step (rollout {number_text(found.seconds_rollout)} s, update "
         f"{number_text(found.seconds_update)} s{_judging(found)}), "

@@ -33,6 +33,10 @@ def refuse_unmet(config: RunConfig, runs_dir: Path) -> None:
 
 def unmet_needs(config: RunConfig, runs_dir: Path) -> Iterator[FieldProblem]:
     """The needs that are not met, each at its place in a request for a run."""
+    is_loaded = isinstance(config, TrainConfig | SampleConfig | EvaluateConfig)
+    if is_loaded and config.policy.is_compiled and config.policy.device == "cpu":
+        message = "policy.is_compiled needs a GPU, but policy.device is cpu: switch it off, or take device auto or cuda"
+        yield FieldProblem(pointer="/config/policy/is_compiled", message=message)
     if isinstance(config, TrainConfig | EvaluateConfig):
         for place, reason in refused_rewards(config.rewards, runs_dir).items():
             yield FieldProblem(pointer=f"/config/rewards/{place}/source", message=reason)

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from backend.runs.needs import unmet_needs
+from backend.runs.unseen import CURE, unseen_folders
 from backend.runs.vocabulary import unread_words
 from backend.schemas.config import AnyRunConfig, PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.effects import samplings_of, settings_without_effect
@@ -24,7 +25,8 @@ def preview(config: AnyRunConfig, runs_dir: Path) -> RunPreview:
     """The configuration with all its defaults, as YAML, and its warnings."""
     unread = unread_words(config, runs_dir)
     unmet = [f"{problem.message}; the run would be refused" for problem in unmet_needs(config, runs_dir)]
-    warnings = (*unmet, *warnings_of(config), *([] if unread is None else [" ".join(unread)]))
+    unseen = [f"{message} {CURE}" for message in unseen_folders(config)]
+    warnings = (*unmet, *unseen, *warnings_of(config), *([] if unread is None else [" ".join(unread)]))
     return RunPreview(config=config, yaml=to_yaml(config), warnings=warnings)
 
 

@@ -18,6 +18,7 @@ from backend.runs import repository
 from backend.runs.aliases import freeze
 from backend.runs.gone import refuse_gone
 from backend.runs.needs import refuse_unmet
+from backend.runs.unseen import CURE, unseen_folders
 from backend.runs.vocabulary import unread_words
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import RunConfig
@@ -129,11 +130,14 @@ def _name_after(wanted: RunCreate) -> str:
 
 
 def _alarms(config: RunConfig, runs_dir: Path) -> list[Alarm]:
-    unread = unread_words(config, runs_dir)
-    if unread is None:
-        return []
-    message, cure = unread
-    return [Alarm(code="unread_words", severity=Severity.WARNING, message=message, cure=cure, step=0)]
+    found = [
+        Alarm(code="unseen_folder", severity=Severity.WARNING, message=message, cure=CURE, step=0)
+        for message in unseen_folders(config)
+    ]
+    if unread := unread_words(config, runs_dir):
+        message, cure = unread
+        found.append(Alarm(code="unread_words", severity=Severity.WARNING, message=message, cure=cure, step=0))
+    return found
 
 
 def _revision_of(etag: str) -> int | None:

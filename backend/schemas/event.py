@@ -110,6 +110,7 @@ AlarmCode = Literal[
     "saturated_ratio",
     "setting_without_effect",
     "unread_words",
+    "unseen_folder",
     "unproven_reward",
     "reward_divergence",
     "heldout_regression",

@@ -52,7 +52,7 @@ class PolicyConfig(Section):
     is_compiled: bool = Field(
         False,
         title="Compiled layers",
-        description="torch.compile fuses each layer: for a large model on a GPU, after a minute of compiling.",
+        description="torch.compile fuses each layer: for a large model, after a minute of compiling; needs a GPU.",
     )
 
 

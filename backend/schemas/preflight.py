@@ -100,4 +100,5 @@ class Preflight(WireModel):
     seconds_in_all: float
     num_steps: int
     changes: tuple[PreflightChange, ...] = Field(description="In the order to make them; empty where it fits")
+    refusals: tuple[str, ...] = Field((), description="Why the run would be refused, or fail at once, fit or not")
     notes: tuple[str, ...] = Field(description="What the estimate assumes or leaves out")

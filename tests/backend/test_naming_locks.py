@@ -222,8 +222,8 @@ def test_a_model_that_its_run_ended_without_is_refused_and_one_that_may_still_co
     assert api.post(RUNS, json={"config": config | {"base": {"source": f"run:{ended.id}@11"}}}).json()["errors"] == [
         {
             "pointer": "/config/base/source",
-            "message": f"model 'run:{ended.id}@11' is not there (any more), and its run has ended: take one of GET "
-            "/api/v1/models",
+            "message": f"model 'run:{ended.id}@11' is not there (any more), and its run has ended; it kept "
+            "those of steps 10, 20: take one of GET /api/v1/models",
         }
     ]
 

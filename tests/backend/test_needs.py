@@ -40,7 +40,7 @@ def test_a_reward_model_no_better_than_chance_is_refused_where_it_stands(api: Te
 
 
 def test_absent_and_changed_reward_models_are_refused(api: TestClient, settings: Settings) -> None:
-    assert "there is no reward model at" in api.post(RUNS, json=train("run:nobody")).json()["detail"]
+    assert "there is no run nobody" in api.post(RUNS, json=train("run:nobody")).json()["detail"]
     folder = write_reward(settings.runs_dir, RUN_ID)
     (folder / "open_clip_model.safetensors").write_bytes(b"other weights")
     assert "is not what its report speaks of" in api.post(RUNS, json=train(f"run:{RUN_ID}")).json()["detail"]
@@ -94,6 +94,6 @@ def test_a_reward_model_run_is_queued_on_a_pair_set_that_is_there(api: TestClien
 
 def test_an_evaluation_scores_with_proven_reward_models_only(api: TestClient, settings: Settings) -> None:
     config = {"kind": "evaluate", "rewards": [{"name": "learned", "source": f"run:{RUN_ID}"}]}
-    assert "there is no reward model at" in api.post(RUNS, json={"config": config}).json()["detail"]
+    assert f"there is no run {RUN_ID}" in api.post(RUNS, json={"config": config}).json()["detail"]
     write_reward(settings.runs_dir, RUN_ID)
     assert api.post(RUNS, json={"config": config}).status_code == 201

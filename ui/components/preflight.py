@@ -14,7 +14,8 @@ GIB, MIB = 1 << 30, 1 << 20
 
 def preflight_panel(found: Preflight) -> str:
     """A card: the verdict first, then what it is made of, then what to do."""
-    body = f"{_verdict(found)}{_parts(found.parts, found.peak_bytes)}{_changes(found.changes)}{_notes(found)}"
+    verdict = f"{_refusals(found.refusals)}{_verdict(found)}"
+    body = f"{verdict}{_parts(found.parts, found.peak_bytes)}{_changes(found.changes)}{_notes(found)}"
     return panel("Preflight", body, found.device.name)
 
 
@@ -47,6 +48,12 @@ def _verdict(found: Preflight) -> str:
         f'<div class="u-note{kind}" role="status"><strong>{words}: {gib(found.peak_bytes)}{room}</strong>'
         f"at the peak, {escape(found.peak_moment)}. About {escape(seconds)}</div>"
     )
+
+
+def _refusals(reasons: Sequence[str]) -> str:
+    """Stands before the verdict: what fits is of no use where the run is refused."""
+    told = "".join(f"<p>{escape(reason)}</p>" for reason in reasons)
+    return told and f'<div class="u-note u-error" role="alert"><strong>It would not run</strong>{told}</div>'
 
 
 def _parts(parts: Sequence[MemoryPart], whole: int) -> str:

@@ -41,6 +41,11 @@ def policy_folder(source: str, folder: RunFolder) -> Path:
             raise ValueError(f"policy.source is {source!r}: only a studio knows aliases; name the model itself")
         return Path(source).expanduser()
     other = RunFolder(folder.root.parent / match["run"])
+    if not other.root.is_dir():
+        raise ValueError(
+            f"policy.source is {source!r}, but there is no run {match['run']} at {other.root.parent}, or it has not "
+            "begun: see `unmask run list`"
+        )
     if match["step"] is None:
         path = other.path(EXPORTED_POLICY)
         if not path.is_dir() and is_adapter(other.path(EXPORTED_ADAPTER)):
