@@ -107,9 +107,16 @@ class TryPage {
     };
     show(this.answer, card("Pictures", h("div", { class: "u-stack" }, head, note, grid.element)));
     tell(run);
+    // One step after another: a browser has few connections, and the pictures of the first prompts want them too.
+    let loading = Promise.resolve();
+    const take = async (step) => {
+      if (this.run.id !== run.id) return;
+      await this.load(run.id, step, grid);
+      if (this.run.id === run.id) tell({ ...this.run });
+    };
     const seen = (event) => {
       if (this.run.id !== run.id) return;
-      if (event.body.type === "samples") this.load(run.id, event.body.step, grid).then(() => tell({ ...this.run }));
+      if (event.body.type === "samples") loading = loading.then(() => take(event.body.step));
       else if (["status", "started", "log"].includes(event.body.type)) get(`/runs/${run.id}`).then(tell, () => {});
     };
     this.stop = follow(run.id, 0, seen);
