@@ -66,7 +66,7 @@ function table(sets, opens) {
       "tr",
       { role: "row" },
       h("td", { role: "cell" }, ""),
-      h("td", { role: "cell", class: "u-muted" }, `version ${set.version}`),
+      cell("Version", "u-muted", String(set.version)),
       h("td", { class: "name", role: "cell" }, h("a", { href: `/pairs?id=${set.sha256}` }, set.name)),
       cell("Of", "", sourceOf(set)),
       cell("Pairs", "num", String(set.num_pairs)),
@@ -76,7 +76,7 @@ function table(sets, opens) {
       cell("Made", "num u-muted", when(set.created_at)),
       h("td", { class: "num", role: "cell" }, identifier(set.sha256, 12)),
     );
-  const names = ["", "", "Name", "Of", "Pairs", "Votes", "Prompts", "Raters", "Made", "Hash"];
+  const names = ["", "Version", "Name", "Of", "Pairs", "Votes", "Prompts", "Raters", "Made", "Hash"];
   const head = names.map((name, index) => h("th", { class: index > 3 ? "num" : "", role: "columnheader", scope: "col" }, name));
   return [
     h(

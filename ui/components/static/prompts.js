@@ -47,13 +47,13 @@ function table(sets, open) {
       "tr",
       { role: "row" },
       h("td", { role: "cell" }, ""),
-      h("td", { role: "cell" }, set.is_builtin ? h("span", { class: "u-tag" }, "shipped") : `version ${set.latest.version}`),
+      cell("Version", "", set.is_builtin ? h("span", { class: "u-tag" }, "shipped") : String(set.latest.version)),
       h("td", { class: "name", role: "cell" }, h("a", { href: `/prompts?id=${set.id}` }, set.name)),
       cell("Prompts", "num", String(set.latest.num_prompts)),
       cell("Tasks", "num", String(Object.keys(set.latest.tasks).filter((task) => task !== "none").length)),
       h("td", { class: "num u-muted", role: "cell" }, set.is_builtin ? "–" : when(set.updated_at)),
     );
-  const names = ["", "", "Name", "Prompts", "Tasks", "Changed"];
+  const names = ["", "Version", "Name", "Prompts", "Tasks", "Changed"];
   const head = names.map((name, index) => h("th", { class: index > 2 ? "num" : "", role: "columnheader", scope: "col" }, name));
   const hasOwn = sets.items.some((set) => !set.is_builtin);
   return [
