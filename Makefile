@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FAST := not slow and not browser and not e2e
+# A process a core, each with a database and a studio of its own; a file's tests stay together.
+SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help up install check test format lint types imports fast-tests slow-tests long-tests bench chaos openapi lock
@@ -44,12 +46,12 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 fast-tests: $(STAMP)
-	$(BIN)/python -m pytest -m "$(FAST)"
+	$(BIN)/python -m pytest -m "$(FAST)" $(SPREAD)
 
 # Browser tests skip loudly where Chromium is missing; with CI set they fail instead.
 slow-tests: $(STAMP)
 	@$(BIN)/python -c 'import shutil, sys; sys.exit(not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))' || echo "WARNING: no Chromium is installed: the browser tests cannot run (Debian: apt install chromium)" >&2
-	$(BIN)/python -m pytest -m "not ($(FAST)) and not long"
+	$(BIN)/python -m pytest -m "not ($(FAST)) and not long" $(SPREAD)
 
 long-tests: $(STAMP) ## What takes most of a minute or many GB each: full size, memory peaks, killed processes
 	$(BIN)/python -m pytest -m long
