@@ -92,13 +92,15 @@ def config_of(shell: Shell, *words: str) -> dict[str, Any]:
 @pytest.mark.usefixtures("studio", "measuring")
 def test_every_option_is_a_field_of_the_run(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "detector").mkdir()
+    # A run of `python -m worker` beside the studio's.
+    (tmp_path / "runs" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    given = ["--base", "shipped", "--policy", "first=shipped", "--policy", "step-20=run:a@20", "--prompt", "a star"]
+    given = ["--base", "shipped", "--policy", "first=shipped", "--policy", "step-20=shipped", "--prompt", "a star"]
     given += ["--prompt", "a circle", "--num", "3", "--reward", "jpeg_size", "--reward", "clip=shipped", "--diversity"]
     given += ["--reference", "real", "--inception", "inception.pth", "--detector", "detector", "--colours", "shipped"]
     config = config_of(shell, "shipped", *given, "--set", "sampling.temperature=0.5", "--set", "geneval.threshold=0.2")
     labelled = [(each["label"], each["source"]) for each in config["policies"]]
-    assert labelled == [("first", "shipped"), ("step-20", "run:a@20")]
+    assert labelled == [("first", "shipped"), ("step-20", "shipped")]
     assert config["prompts"]["texts"] == ["a star", "a circle"]
     assert config["samples_per_prompt"] == 3
     assert [(each["name"], each["source"]) for each in config["rewards"]] == [("jpeg_size", ""), ("clip", "shipped")]
@@ -161,7 +163,8 @@ def test_a_prompt_set_is_meant_by_name_version_or_hash(shell: Shell, tmp_path: P
     assert shell("evaluate", "shipped", "--prompt-set", "mine:3") == 2
     assert "--prompt-set mine:3: 'mine' has no version 3, it has 1 to 2: leave the number out" in shell.err
     assert shell("evaluate", "shipped", "--prompt-set", "yours") == 2
-    assert "0 prompt sets are called 'yours': `unmask prompts list` shows their ids" in shell.err
+    assert "'yours'" in shell.err
+    assert "`unmask prompts list`" in shell.err
 
 
 @pytest.mark.usefixtures("studio")
