@@ -60,5 +60,5 @@ def test_pictures_scores_and_a_watched_run(start_up: Callable[..., Up], tmp_path
     assert json.loads(watched.stdout.splitlines()[-1])["body"]["status"] == "succeeded"
 
     broken = unmask("sample", "a photo of a circle", "--policy", "run:absent", "--num", "1")
-    assert broken.returncode == 1
-    assert "policy.source is 'run:absent', but there is no policy" in broken.stderr
+    assert broken.returncode == 2
+    assert "there is no run absent" in broken.stderr

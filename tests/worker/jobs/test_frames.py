@@ -65,7 +65,7 @@ def test_the_two_policies_of_an_evaluation_have_one_each(folder: RunFolder, poli
 def test_a_tokenizer_that_is_gone_is_named(folder: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no image tokenizer at .*gone/vq.*put it back"):
         find_tokenizer(sampled(str(tmp_path / "gone")), folder, "policy")
-    with pytest.raises(ValueError, match="there is no policy at"):
+    with pytest.raises(ValueError, match="there is no run nobody at"):
         find_tokenizer(sampled("run:nobody"), folder, "policy")
 
 
