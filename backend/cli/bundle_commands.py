@@ -15,8 +15,8 @@ from rich.markup import escape
 from backend.bundles.comparison import METRIC_TOLERANCE, PIXEL_TOLERANCE, Comparison, compare
 from backend.bundles.manifest import Finding, read_manifest, verify
 from backend.bundles.replay import Recording, perform, surroundings
+from backend.cli.finding import RunID, find_run
 from backend.cli.output import AsJSON, err, out, print_json
-from backend.cli.run_commands import RunID, find_run
 from backend.cli.studio import connect
 from backend.errors import MalformedError
 from backend.schemas.event import Body, JobStarted, StepFinished

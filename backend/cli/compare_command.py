@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from backend.cli.figures_table import print_figures
+from backend.cli.finding import RunID, find_run
 from backend.cli.output import AsJSON, err, out, print_json
-from backend.cli.run_commands import RunID, find_run
 from backend.cli.studio import connect
 from backend.client import StudioClient
 from backend.errors import MalformedError

@@ -14,6 +14,7 @@ import typer
 from backend.cli.configuration import checked
 from backend.cli.evaluation_prompts import chosen_prompts
 from backend.cli.figures_table import print_figures, split_scores
+from backend.cli.finding import whole_refs
 from backend.cli.follow import SUCCEEDED, follow_quietly
 from backend.cli.output import AsJSON, err, print_json
 from backend.cli.picture_commands import Guidance, Seed, Steps
@@ -87,7 +88,7 @@ def evaluate(
 
 
 def _run_and_tell(client: StudioClient, values: dict[str, Any], changes: Sequence[str], *, as_json: bool) -> None:
-    run = client.create_run(RunCreate(config=checked(values, changes)))
+    run = client.create_run(RunCreate(config=whole_refs(client, checked(values, changes))))
     scores: dict[str, ScoreMeasured] = {}
 
     def keep(event: Event) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from backend.cli.finding import RunID, find_run
 from backend.cli.output import err
-from backend.cli.run_commands import RunID, find_run
 from backend.cli.studio import LARGEST_PAGE, connect
 from backend.client import StudioClient
 from backend.exporters import Tracker, export_events, open_sink

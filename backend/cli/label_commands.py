@@ -10,11 +10,10 @@ from uuid import UUID
 import typer
 from rich.markup import escape
 
+from backend.cli.finding import TaskID, find_run, find_task
 from backend.cli.output import AsJSON, age_text, err, out, print_json, print_table
-from backend.cli.run_commands import find_run
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
-from backend.errors import MalformedError
 from backend.schemas.preference import (
     DEFAULT_GUIDELINE,
     GoldConfig,
@@ -37,7 +36,6 @@ label_app = typer.Typer(help="Ask people which picture is better.", no_args_is_h
 raters_app = typer.Typer(help="Who votes on a task.", no_args_is_help=True, rich_markup_mode=None)
 label_app.add_typer(raters_app, name="raters")
 
-TaskID = Annotated[str, typer.Argument(help="The label task: its id, or as much of its end as tells it apart")]
 RaterID = Annotated[UUID, typer.Argument(help="The rater's id")]
 GuidelineFile = Annotated[
     Path | None, typer.Option("--guideline", exists=True, dir_okay=False, help="A text file: what raters look at")
@@ -120,7 +118,7 @@ def list_tasks(
 def show(context: typer.Context, task_id: TaskID, as_json: AsJSON = False) -> None:
     """Show a label task: how far it is, what raters are told, and what they flagged."""
     client = connect(context)
-    task = _find(client, task_id)
+    task = find_task(client, task_id)
     if as_json:
         print_json(task)
         return
@@ -145,7 +143,7 @@ def edit(
     """Rename, close or open a task, or give it the next version of its guideline."""
     client = connect(context)
     changes = LabelTaskEdit(name=name, guideline=_words(guideline), status=status)
-    task = client.edit_label_task(_find(client, task_id).id, changes)
+    task = client.edit_label_task(find_task(client, task_id).id, changes)
     if as_json:
         print_json(task)
     else:
@@ -162,7 +160,7 @@ def add(
 ) -> None:
     """Make raters. Each link is shown now and never again: the studio keeps only a hash of it."""
     client = connect(context)
-    task = _find(client, task_id)
+    task = find_task(client, task_id)
     made = [client.create_rater(task.id, RaterCreate(label=label, is_simulated=is_simulated)) for label in labels]
     if as_json:
         print_json(made)
@@ -177,7 +175,7 @@ def add(
 def list_raters(context: typer.Context, task_id: TaskID, as_json: AsJSON = False) -> None:
     """List a task's raters and how much each has voted."""
     client = connect(context)
-    task = _find(client, task_id)
+    task = find_task(client, task_id)
     found = all_items(lambda after: client.list_raters(task.id, limit=LARGEST_PAGE, after=after), at_most=MOST_ITEMS)
     if as_json:
         print_json(found)
@@ -231,17 +229,6 @@ def _tasks(client: StudioClient, status: TaskStatus | None = None) -> Sequence[L
     return all_items(
         lambda after: client.list_label_tasks(limit=LARGEST_PAGE, after=after, status=status), at_most=MOST_ITEMS
     )
-
-
-def _find(client: StudioClient, text: str) -> LabelTask:
-    """The task of that id, or the only one whose id ends so; MalformedError where there is none, or several."""
-    try:
-        return client.get_label_task(UUID(text))
-    except ValueError:
-        found = [task for task in _tasks(client) if str(task.id).endswith(text.lower())]
-    if len(found) != 1:
-        raise MalformedError(f"{len(found)} label tasks have an id that ends in {text!r}: `unmask label list` has all")
-    return found[0]
 
 
 def _progress(task: LabelTask) -> str:

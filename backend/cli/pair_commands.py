@@ -9,11 +9,11 @@ from uuid import UUID
 import typer
 from rich.markup import escape
 
+from backend.cli.finding import TaskID, find_pair_set, find_task
 from backend.cli.label_results import print_results
 from backend.cli.output import AsJSON, age_text, err, print_json, print_table
 from backend.cli.studio import all_items, connect
-from backend.client import StudioClient
-from backend.errors import MalformedError
+from backend.errors import NotFoundError
 from backend.schemas.pair_set import PairFormat, PairPart, PairSet, PairSetCreate
 
 pairs_app = typer.Typer(help="Preference pairs: freeze votes, import, export.", no_args_is_help=True)
@@ -23,20 +23,24 @@ Name = Annotated[str, typer.Option(help="What lists call the set")]
 Excluded = Annotated[
     list[UUID] | None, typer.Option("--exclude-rater", help="Leave this rater out too; may be repeated")
 ]
-Sha = Annotated[str, typer.Argument(help="The set's SHA-256, or as much of its beginning as tells it apart")]
+Sha = Annotated[str, typer.Argument(help="The set: its SHA-256, its first or last characters, or its name")]
 
 
 @pairs_app.command()
 def freeze(
     context: typer.Context,
-    label_task: Annotated[UUID, typer.Argument(help="The label task")],
+    label_task: TaskID,
     name: Name,
     exclude_rater: Excluded = None,
     as_json: AsJSON = False,
 ) -> None:
     """Keep a label task's votes, as they are now, as a pair set."""
-    wanted = PairSetCreate(name=name, label_task_id=label_task, exclude_rater=tuple(exclude_rater or ()))
-    _tell(connect(context).create_pair_set(wanted), as_json=as_json)
+    client = connect(context)
+    task = find_task(client, label_task)
+    wanted = PairSetCreate(name=name, label_task_id=task.id, exclude_rater=tuple(exclude_rater or ()))
+    found = client.create_pair_set(wanted)
+    _tell(found, as_json=as_json)
+    _tell_known(found, name)
 
 
 @pairs_app.command("import")
@@ -54,6 +58,7 @@ def import_pairs(
     else:
         found = client.upload_pair_set(path, format, name)
     _tell(found, as_json=as_json)
+    _tell_known(found, name)
 
 
 @pairs_app.command("list")
@@ -87,7 +92,8 @@ def list_sets(
 def export(
     context: typer.Context,
     what: Annotated[
-        str, typer.Argument(help="A pair set, by its SHA-256 or its beginning; or a label task, by its id")
+        str,
+        typer.Argument(help="A pair set: SHA-256, a part of it, or name; else a label task: id, a part of it, or name"),
     ],
     format: Format,
     out: Annotated[Path, typer.Option("--out", help="The file to write")],
@@ -97,23 +103,25 @@ def export(
     """Write a pair set, or a label task's votes as they are now, as a file for other programs."""
     client = connect(context)
     try:
-        task = UUID(what)
-    except ValueError:
-        client.export_pair_set(_find(client, what), format, out, part=part, with_pictures=with_pictures)
+        found = find_pair_set(client, what)
+    except NotFoundError:
+        task = find_task(client, what)
+        client.export_label_task(task.id, format, out, part=part, with_pictures=with_pictures)
     else:
-        client.export_label_task(task, format, out, part=part, with_pictures=with_pictures)
+        client.export_pair_set(found, format, out, part=part, with_pictures=with_pictures)
     err().print(f"Wrote {escape(str(out))}")
 
 
 @pairs_app.command()
 def results(
     context: typer.Context,
-    label_task: Annotated[UUID, typer.Argument(help="The label task")],
+    label_task: TaskID,
     exclude_rater: Excluded = None,
     as_json: AsJSON = False,
 ) -> None:
     """Show what a label task's votes say so far: win rates, strengths, agreement, and each rater."""
-    found = connect(context).get_label_results(label_task, exclude_rater=exclude_rater or ())
+    client = connect(context)
+    found = client.get_label_results(find_task(client, label_task).id, exclude_rater=exclude_rater or ())
     if as_json:
         print_json(found)
     else:
@@ -124,20 +132,9 @@ def results(
 def delete(context: typer.Context, sha256: Sha) -> None:
     """Remove a pair set that no run learns from."""
     client = connect(context)
-    whole = _find(client, sha256)
+    whole = find_pair_set(client, sha256)
     client.delete_pair_set(whole)
     err().print(f"Removed {whole[:12]}")
-
-
-def _find(client: StudioClient, beginning: str) -> str:
-    """The only set whose SHA-256 begins so; MalformedError where there is none, or several."""
-    sets = all_items(lambda after: client.list_pair_sets(limit=100, after=after), at_most=100_000)
-    found = [each.sha256 for each in sets if each.sha256.startswith(beginning)]
-    if len(found) != 1:
-        raise MalformedError(
-            f"{len(found)} pair sets begin with {beginning!r}: `unmask pairs list` shows them, --json in full"
-        )
-    return found[0]
 
 
 def _raters(each: PairSet) -> str:
@@ -153,3 +150,10 @@ def _tell(found: PairSet, *, as_json: bool) -> None:
     err().print(f"{found.num_pairs} pairs of {found.num_prompts} prompts, {found.num_votes} votes of {_raters(found)}")
     for reason, count in found.left_out.items():
         err().print(f"left out: {count} {reason}")
+
+
+def _tell_known(found: PairSet, name: str) -> None:
+    """The same pairs are the same set, which keeps its first name: whoever gave it another is told."""
+    if found.name != name:
+        text = f"these same pairs are kept already as {found.name!r} version {found.version}; {name!r} names nothing"
+        err().print(escape(text), soft_wrap=True)

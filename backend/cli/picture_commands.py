@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from backend.cli.configuration import checked
 from backend.cli.edit_options import Extend, NewCells, Source, extrapolation_of
+from backend.cli.finding import whole_refs
 from backend.cli.follow import SUCCEEDED, follow_quietly
 from backend.cli.output import AsJSON, number_text, print_json, print_table
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
@@ -51,7 +52,7 @@ def sample(
         "samples_per_prompt": num,
         "sampling": {"num_unmasking_steps": steps, "guidance_scale": guidance},
     } | extrapolation_of(client, policy, source, extend, num_new)
-    run = client.create_run(RunCreate(config=checked(values)))
+    run = client.create_run(RunCreate(config=whole_refs(client, checked(values))))
     code = follow_quietly(client, run, as_json=as_json)
     if code != SUCCEEDED:
         raise typer.Exit(code)

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from backend.cli.configuration import checked, read_source
+from backend.cli.finding import whole_refs
 from backend.cli.output import AsJSON, duration_text, number_text, out, print_json, print_table
 from backend.cli.studio import connect
 from backend.schemas.preflight import Accelerator, Preflight, PreflightRequest
@@ -27,7 +28,7 @@ def preflight(
     """Estimate memory by part and time a step, and say what to change where it does not fit; exit code 1 then."""
     client = connect(context)
     values, _ = read_source(client, source)
-    config = checked(values, changes or ())
+    config = whole_refs(client, checked(values, changes or ()))
     found = client.preflight(PreflightRequest(config=config, accelerator=gpu, memory_gib=memory))
     if as_json:
         print_json(found)

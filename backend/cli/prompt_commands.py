@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 from rich.markup import escape
 
+from backend.cli.finding import one_of
 from backend.cli.output import AsJSON, age_text, err, print_json, print_table
 from backend.cli.studio import all_items, connect
 from backend.client import StudioClient
@@ -17,6 +18,7 @@ from backend.schemas.prompt_set import PromptFormat, PromptSet
 
 prompts_app = typer.Typer(help="Prompt sets: lists of prompts that runs name.", no_args_is_help=True)
 
+SHORTEST_HASH = 6
 # What a file's ending says of its format.
 ENDINGS = {".txt": PromptFormat.TEXT, ".csv": PromptFormat.CSV, ".jsonl": PromptFormat.JSONL}
 
@@ -110,17 +112,18 @@ def download(
 
 
 def find_prompt_set(client: StudioClient, which: str) -> PromptSet:
-    """The only set of an id, a name, or a beginning of its last version's hash.
+    """The only set of an id or a part of one, a name, or a beginning of its last version's hash.
 
     Raises:
-        MalformedError: when there is none, or several.
+        NotFoundError: when there is none.
+        ConflictError: when there are several.
     """
     try:
         return client.get_prompt_set(UUID(which))
     except ValueError:
-        pass
-    sets = all_items(lambda after: client.list_prompt_sets(limit=100, after=after), at_most=100_000)
-    found = [each for each in sets if each.name == which or (len(which) >= 6 and each.latest.sha256.startswith(which))]
-    if len(found) != 1:
-        raise MalformedError(f"{len(found)} prompt sets are called {which!r}: `unmask prompts list` shows their ids")
-    return found[0]
+        sets = all_items(lambda after: client.list_prompt_sets(limit=100, after=after), at_most=100_000)
+    see = "unmask prompts list"
+    hashes = [each for each in sets if len(which) >= SHORTEST_HASH and each.latest.sha256.startswith(which.lower())]
+    if len(hashes) == 1:
+        return hashes[0]
+    return one_of(sets, which, "prompt sets", ids=lambda each: str(each.id), names=lambda each: each.name, see=see)

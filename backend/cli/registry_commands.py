@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from backend.cli.finding import whole_ref
 from backend.cli.output import AsJSON, age_text, err, out, print_json, print_table
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.errors import MalformedError
@@ -44,7 +45,8 @@ def import_model(
 @model_app.command()
 def lineage(context: typer.Context, ref: Ref, as_json: AsJSON = False) -> None:
     """Show what a model was made from and what was made from it."""
-    found = connect(context).get_lineage(ref)
+    client = connect(context)
+    found = client.get_lineage(whole_ref(client, ref))
     if as_json:
         print_json(found)
         return
@@ -66,6 +68,7 @@ def download(
 ) -> None:
     """Fetch a model in Show-o's format as a zip archive."""
     client = connect(context)
+    ref = whole_ref(client, ref)
     try:
         with out_file.open("wb") as file:
             num_bytes = client.download_model(ref, file)
@@ -77,14 +80,17 @@ def download(
 @model_app.command()
 def delete(context: typer.Context, ref: Ref) -> None:
     """Delete a checkpoint or an export, or an import's entry; what is used is refused with its users' names."""
-    connect(context).delete_model(ref)
+    client = connect(context)
+    ref = whole_ref(client, ref)
+    client.delete_model(ref)
     err().print(escape(f"{ref} is deleted"))
 
 
 @alias_app.command("set")
 def set_alias(context: typer.Context, name: Name, ref: Ref, note: Note = "", as_json: AsJSON = False) -> None:
     """Have a name mean a policy or a reward model, new or moved; it keeps to the one or the other."""
-    alias = connect(context).set_alias(name, AliasSet(target=ref, note=note))
+    client = connect(context)
+    alias = client.set_alias(name, AliasSet(target=whole_ref(client, ref), note=note))
     if as_json:
         print_json(alias)
     else:

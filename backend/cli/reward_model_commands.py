@@ -8,9 +8,10 @@ import typer
 from rich.markup import escape
 
 from backend.cli.configuration import checked, read_source
+from backend.cli.finding import RunID, find_run, whole_pair_set, whole_ref
 from backend.cli.follow import follow, tell_alarms
 from backend.cli.output import AsJSON, err, out, print_json, print_table
-from backend.cli.run_commands import Changes, RunID, Watch, find_run
+from backend.cli.run_commands import Changes, Watch
 from backend.cli.run_views import line_of
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.schemas.known_reward import RewardModel
@@ -25,7 +26,7 @@ reward_model_app = typer.Typer(help="Learn a reward from votes.", no_args_is_hel
 @reward_model_app.command()
 def train(
     context: typer.Context,
-    pair_set: Annotated[str, typer.Argument(help="The SHA-256 of a frozen pair set")],
+    pair_set: Annotated[str, typer.Argument(help="A frozen pair set: its SHA-256, a part of it, or its name")],
     base: Annotated[str, typer.Option(help="shipped, a folder, architecture:file, or run:<id>")] = "shipped",
     changes: Changes = None,
     name: Annotated[str | None, typer.Option(help="Shown in lists")] = None,
@@ -37,7 +38,8 @@ def train(
     values, recipe = read_source(client, RECIPE)
     if name is not None:
         values["name"] = name
-    config = checked(values, (f"pairs.source={pair_set}", f"base={base}", *(changes or ())))
+    named = (f"pairs.source={whole_pair_set(client, pair_set)}", f"base={whole_ref(client, base)}")
+    config = checked(values, (*named, *(changes or ())))
     run = client.create_run(RunCreate(config=config, recipe=recipe))
     if watch:
         if not as_json:

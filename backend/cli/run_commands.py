@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 import typer
 from rich.markup import escape
 
 from backend.cli import run_views
 from backend.cli.configuration import checked, read_source
+from backend.cli.finding import RunID, find_run, whole_refs
 from backend.cli.follow import follow, tell_alarms
 from backend.cli.output import AsJSON, err, out, print_json
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
-from backend.errors import ConflictError, NotFoundError
 from backend.schemas.every_run import RunKind
 from backend.schemas.run import Run, RunClone, RunCreate, RunStatus
 
 run_app = typer.Typer(help="Create, look at, follow and steer runs.", no_args_is_help=True, rich_markup_mode=None)
 
-RunID = Annotated[str, typer.Argument(help="The run's id, its first characters, or `last`")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="Change a field: rollout.group_size=8; may be repeated")
 ]
 Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end; exit code 1 when it fails")]
-
-
-def find_run(client: StudioClient, text: str) -> Run:
-    """The run that an id, an id's beginning, or `last` means."""
-    if text == "last":
-        newest = client.list_runs(limit=1).data
-        if not newest:
-            raise NotFoundError("there is no run yet: create one with `unmask run create tiny-shapes`")
-        return newest[0]
-    try:
-        return client.get_run(UUID(text))
-    except ValueError:
-        pass
-    runs = all_items(lambda after: client.list_runs(limit=LARGEST_PAGE, after=after), at_most=1000)
-    found = [run for run in runs if (len(text) >= 4 and str(run.id).endswith(text)) or str(run.id).startswith(text)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ConflictError(f"{text!r} means {len(found)} runs: give more of the id")
-    raise NotFoundError(f"no run has an id that begins or ends with {text!r}: see `unmask run list`")
 
 
 @run_app.command()
@@ -62,7 +40,7 @@ def create(
     values, recipe = read_source(client, source)
     if name is not None:
         values["name"] = name
-    config = checked(values, changes or ())
+    config = whole_refs(client, checked(values, changes or ()))
     run = client.create_run(RunCreate(config=config, recipe=recipe, tags=tuple(tag or ())))
     _tell_or_watch(client, run, watch=watch, as_json=as_json)
 
@@ -154,7 +132,7 @@ def clone(
     """Queue a run with the configuration of another, changed where you say so."""
     client = connect(context)
     parent = find_run(client, run_id)
-    config = checked(parent.config.model_dump(mode="json"), changes or ())
+    config = whole_refs(client, checked(parent.config.model_dump(mode="json"), changes or ()))
     run = client.clone_run(parent.id, RunClone(config=config, name=name))
     _tell_or_watch(client, run, watch=watch, as_json=as_json)
 

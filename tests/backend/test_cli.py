@@ -144,10 +144,10 @@ def test_a_run_is_found_by_the_end_of_its_id_or_as_the_last(
     assert shell("run", "show", "last", "--json") == 0
     assert json.loads(shell.out)["id"] == str(second.id)
     assert shell("run", "show", "zzzz") == 2
-    assert "no run has an id" in shell.err
+    assert "'zzzz' matches none of the runs: see `unmask run list`" in shell.err
     # Both ids begin with the same milliseconds.
     assert shell("run", "show", str(first.id)[:4]) == 2
-    assert "means 2 runs: give more of the id" in shell.err
+    assert "matches several runs" in shell.err
 
 
 def test_steering_commands_answer_with_the_run(studio: str, shell: Shell, make_run: Callable[..., RunRow]) -> None:

@@ -30,7 +30,7 @@ def test_train_queues_the_recipe_on_the_votes(studio: str, shell: Shell, pair_se
 
 def test_train_refuses_what_is_no_pair_set(studio: str, shell: Shell) -> None:
     assert shell("reward-model", "train", "abc") == 2
-    assert "pairs.source" in shell.err
+    assert "'abc' matches none of the pair sets" in shell.err
     assert shell("reward-model", "train", "a" * 64) == 2
     assert "there is no pair set aaa" in shell.err
 

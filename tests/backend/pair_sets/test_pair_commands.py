@@ -35,6 +35,10 @@ def test_votes_are_frozen_listed_exported_and_removed(
     sha256 = shell.out.strip()
     assert len(sha256) == 64
     assert "2 pairs of 2 prompts, 3 votes of 2, 1 simulated" in shell.err
+    # The same votes are the same set: a second name is not taken in silence, for programs neither.
+    assert shell("pairs", "freeze", str(task.id)[-8:], "--name", "again", "--json") == 0
+    assert "kept already as 'first votes' version 1; 'again' names nothing" in shell.err
+    assert (json.loads(shell.out)["name"], json.loads(shell.out)["sha256"]) == ("first votes", sha256)
     assert shell("pairs", "list") == 0
     assert sha256[:12] in shell.out
     assert "first votes" in shell.out
@@ -106,7 +110,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     assert shell("pairs", "import", str(tmp_path / "none.csv"), "--format", "csv", "--name", "x") == 2
     assert "cannot be read" in shell.err
     assert shell("pairs", "delete", "abc") == 2
-    assert "0 pair sets begin with 'abc'" in shell.err
+    assert "'abc' matches none of the pair sets" in shell.err
     assert shell("pairs", "freeze", str(task.id), "--name", "x", "--json") == 0
     sha256 = json.loads(shell.out)["sha256"]
     assert shell("pairs", "export", sha256, "--format", "csv", "--out", str(tmp_path / "no" / "a.csv")) == 2
