@@ -79,6 +79,9 @@ def smallest_visible(difference: ScoreMeasured | None, figure: str = "overall") 
     if difference is None or figure not in difference.intervals:
         return None
     low, high = difference.intervals[figure]
+    if low == high:
+        # No prompt differed from another: that says nothing of how others would.
+        return None
     return (_HALF_WIDTH + _POWER) * (high - low) / (2 * _HALF_WIDTH)
 
 

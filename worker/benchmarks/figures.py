@@ -1,5 +1,7 @@
 """Figures of scores by prompt and seed: shares with Wilson's intervals, means and paired differences by bootstrap.
 
+A figure of one prompt has no interval. In the mean over tasks each task weighs the same, however many prompts it has.
+
 Prompts are what is drawn anew in every bootstrap: the pictures of one prompt resemble each other.
 """
 
@@ -11,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from worker.benchmarks.table import Scores
-from worker.shapes.scoring import paired_difference, wilson_interval
+from worker.shapes.scoring import mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Figures:
 
 
 def shares(tasks: Sequence[str | None], scores: Scores, overall: str, suffix: str = "") -> Figures:
-    """The share of ones by task with Wilson's interval, and the mean over the tasks with a bootstrapped one.
+    """The share of ones by task and the mean over the tasks, each with the interval that its prompts allow.
 
     Args:
         tasks: each prompt's; one without a task counts in none, and in `overall` only where no prompt has any.
@@ -37,16 +39,15 @@ def shares(tasks: Sequence[str | None], scores: Scores, overall: str, suffix: st
     tasks, scores = _known(tasks, scores)
     if not len(scores):
         return Figures()
-    found = Figures()
     by_task = rows_by_task(tasks)
-    for task, rows in by_task.items():
-        own = scores[rows]
-        interval = wilson_interval(round(float(own.sum())), own.size)
-        found.values[f"{task}{suffix}"] = float(own.mean())
-        found.intervals[f"{task}{suffix}"] = (interval.low, interval.high)
-    weighted = scores * task_weights(tasks)
-    mean = float(np.mean([scores[rows].mean() for rows in by_task.values()])) if by_task else float(scores.mean())
-    return Figures({overall: mean}, {overall: bootstrapped(weighted)}) | found
+    means_ = {f"{task}{suffix}": float(scores[rows].mean()) for task, rows in by_task.items()}
+    intervals = {f"{task}{suffix}": share_of_prompts(scores[rows]) for task, rows in by_task.items()}
+    mean = float(np.mean(list(means_.values()))) if by_task else float(scores.mean())
+    of_all = mean_of_shares(list(means_.values()), list(intervals.values())) if by_task else share_of_prompts(scores)
+    return Figures(
+        {overall: mean, **means_},
+        {overall: (of_all.low, of_all.high)} | {name: (each.low, each.high) for name, each in intervals.items()},
+    )
 
 
 def means(name: str, scores: Scores) -> Figures:
@@ -54,7 +55,7 @@ def means(name: str, scores: Scores) -> Figures:
     _, scores = _known([None] * len(scores), scores)
     if not len(scores):
         return Figures()
-    return Figures({name: float(scores.mean())}, {name: bootstrapped(scores)})
+    return _mean(name, scores, [range(len(scores))])
 
 
 def share_differences(
@@ -64,16 +65,17 @@ def share_differences(
     tasks, difference = _known(tasks, tuned - base)
     if not len(difference):
         return Figures()
-    found = _difference(overall, difference * task_weights(tasks))
-    for task, rows in rows_by_task(tasks).items():
-        found |= _difference(f"{task}{suffix}", difference[rows])
+    by_task = rows_by_task(tasks)
+    found = _mean(overall, difference, list(by_task.values()) or [range(len(difference))], limit=1.0)
+    for task, rows in by_task.items():
+        found |= _mean(f"{task}{suffix}", difference, [rows], limit=1.0)
     return found
 
 
 def mean_differences(name: str, base: Scores, tuned: Scores) -> Figures:
     """Tuned minus base of a score, paired by prompt and seed; of the prompts that both have."""
     _, difference = _known([None] * len(base), tuned - base)
-    return _difference(name, difference) if len(difference) else Figures()
+    return _mean(name, difference, [range(len(difference))]) if len(difference) else Figures()
 
 
 def wins(base: Scores, tuned: Scores) -> Figures:
@@ -88,12 +90,6 @@ def wins(base: Scores, tuned: Scores) -> Figures:
     return found
 
 
-def bootstrapped(scores: Scores) -> tuple[float, float]:
-    """The 95 % interval of a mean over (num_prompts, num_seeds), by bootstrap over prompts."""
-    _, low, high = paired_difference(np.zeros_like(scores), scores, np.random.default_rng(0))
-    return low, high
-
-
 def rows_by_task(tasks: Sequence[str | None]) -> Mapping[str, list[int]]:
     """The prompts of each task, in the order in which the tasks come."""
     found: dict[str, list[int]] = {}
@@ -103,17 +99,12 @@ def rows_by_task(tasks: Sequence[str | None]) -> Mapping[str, list[int]]:
     return found
 
 
-def task_weights(tasks: Sequence[str | None]) -> Scores:
-    """(num_prompts, 1): with these a mean over prompts is that of the tasks, of which some have more; 1 without any."""
-    by_task = rows_by_task(tasks)
-    if not by_task:
-        return np.ones((len(tasks), 1))
-    shares_ = [0.0 if task is None else len(tasks) / (len(by_task) * len(by_task[task])) for task in tasks]
-    return np.array(shares_, dtype=np.float64)[:, None]
-
-
-def _difference(name: str, difference: Scores) -> Figures:
-    return Figures({name: float(difference.mean())}, {name: bootstrapped(difference)})
+def _mean(name: str, scores: Scores, tasks: Sequence[Sequence[int]], limit: float = np.inf) -> Figures:
+    """The mean over tasks of a score within `limit` of 0, with the bootstrap's interval where there is one."""
+    by_prompt = scores.mean(axis=1)
+    mean = float(np.mean([by_prompt[list(rows)].mean() for rows in tasks]))
+    found = mean_of_tasks(by_prompt, tasks, np.random.default_rng(0))
+    return Figures({name: mean}, {} if found is None else {name: (max(found.low, -limit), min(found.high, limit))})
 
 
 def _known(tasks: Sequence[str | None], scores: Scores) -> tuple[list[str | None], Scores]:

@@ -85,7 +85,7 @@ def measure(
 
 
 def score(step: int, policy: str, captions: Sequence[Caption], outcomes: Outcomes) -> ScoreMeasured:
-    """Mini-GenEval; a task's intervals are Wilson's, the overall ones by bootstrap over captions."""
+    """Mini-GenEval by task and over all tasks, each with its interval: see `worker.benchmarks.figures.shares`."""
     tasks = [caption.task for caption in captions]
     found = shares(tasks, outcomes.correct, "overall") | shares(tasks, outcomes.strict, "strict", "_strict")
     return _measured(step, policy, found, outcomes)

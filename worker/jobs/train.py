@@ -178,8 +178,11 @@ class Training:
     def _told_of_probe(self, step: int, flags: RequestFlags) -> JobPart:
         """The alarms that the probe's newest figures raise."""
         score = self._probe.against_base
-        if score is not None and (overall := score.values.get("overall")) is not None:
-            for alarm in self.state.monitors.hear_probe(overall, score.intervals["overall"]):
+        overall = None if score is None else score.values.get("overall")
+        # Of a probe with one prompt a task it is not known how sure the difference is.
+        interval = None if score is None else score.intervals.get("overall")
+        if overall is not None and interval is not None:
+            for alarm in self.state.monitors.hear_probe(overall, interval):
                 flags = yield _told(alarm, step)
         return flags
 

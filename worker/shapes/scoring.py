@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval of a share."""
+    """A 95 % interval."""
 
     low: float
     high: float
 
 
-def wilson_interval(num_successes: int, num_trials: int) -> Interval:
-    """The 95 % Wilson score interval of a share, which stays within 0 to 1 and is honest at both ends."""
+def wilson_interval(num_successes: float, num_trials: float) -> Interval:
+    """The 95 % Wilson score interval of a share, which stays within 0 to 1 and is honest at both ends.
+
+    The counts may be fractions: those of as many independent trials as dependent ones are worth.
+    """
     if not 0 <= num_successes <= num_trials or num_trials == 0:
         raise ValueError(f"{num_successes} successes of {num_trials}: both must be counts, and at least one trial")
     share, z = num_successes / num_trials, NORMAL_95
@@ -30,22 +35,67 @@ def wilson_interval(num_successes: int, num_trials: int) -> Interval:
     return Interval(max(0.0, middle - half_width), min(1.0, middle + half_width))
 
 
-def paired_difference(
-    base: NDArray[np.float64],
-    tuned: NDArray[np.float64],
+def share_of_prompts(outcomes: NDArray[np.float64]) -> Interval:
+    """Wilson's interval of the share of ones among (num_prompts, num_seeds), whose prompts alone are independent.
+
+    The seeds of a prompt resemble each other, so the pictures count as fewer: divided by how much more the prompts'
+    means vary than independent pictures would let them (Korn & Graubard 1998), between 1 and the seeds a prompt. Where
+    all pictures agree that is not known, and only prompts count.
+    """
+    num_prompts, num_seeds = outcomes.shape
+    share = float(outcomes.mean())
+    num_effective = float(num_prompts)
+    if num_prompts > 1 and 0 < share < 1:
+        of_independent = share * (1 - share) / num_seeds
+        design_effect = float(outcomes.mean(axis=1).var(ddof=1)) / of_independent
+        num_effective *= num_seeds / min(max(design_effect, 1.0), num_seeds)
+    return wilson_interval(share * num_effective, num_effective)
+
+
+def mean_of_shares(shares: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """The interval of the mean of independent shares, of each one's own (Zou & Donner 2008): within 0 to 1 as they."""
+    mean, number = sum(shares) / len(shares), len(shares)
+    below = math.sqrt(sum((share - each.low) ** 2 for share, each in zip(shares, intervals, strict=True))) / number
+    above = math.sqrt(sum((each.high - share) ** 2 for share, each in zip(shares, intervals, strict=True))) / number
+    return Interval(mean - below, mean + above)
+
+
+def mean_of_tasks(
+    by_prompt: NDArray[np.float64],
+    tasks: Sequence[Sequence[int]],
     rng: np.random.Generator,
     num_resamples: int = 2000,
-) -> tuple[float, float, float]:
-    """Mean of tuned minus base, and its 95 % interval by a bootstrap over prompts.
+) -> Interval | None:
+    """The 95 % interval of the mean over tasks of their prompts' means, by a bootstrap over prompts within each task.
 
-    Both are scores (num_prompts, num_seeds) of the same prompts and seeds. Prompts are drawn, not pictures: those
-    of one prompt resemble each other, and to count them as independent would make the interval too narrow.
+    Prompts are drawn, not pictures: those of one prompt resemble each other, and to count them as independent would
+    make the interval too narrow. Draws of n prompts vary less than prompts do, by (n - 1) / n, and their quantiles are
+    a normal distribution's; the interval is widened about the mean by both (Hesterberg 2015, section 3.3).
+
+    Args:
+        by_prompt: (num_prompts,) means over a prompt's seeds.
+        tasks: each task's prompts, at least one task and one prompt in each.
+        rng: draws the prompts.
+        num_resamples: how often.
+
+    Returns:
+        None where a task has one prompt alone: how prompts differ is not known.
     """
-    if base.shape != tuned.shape or base.ndim != 2 or base.size == 0:
-        raise ValueError(f"base {base.shape} and tuned {tuned.shape} must both be (num_prompts, num_seeds), not empty")
     if num_resamples < 1:
         raise ValueError(f"num_resamples is {num_resamples}: it must be at least 1")
-    by_prompt = (np.asarray(tuned, dtype=np.float64) - np.asarray(base, dtype=np.float64)).mean(axis=1)
-    drawn = rng.integers(len(by_prompt), size=(num_resamples, len(by_prompt)))
-    low, high = np.quantile(by_prompt[drawn].mean(axis=1), [0.025, 0.975])
-    return float(by_prompt.mean()), float(low), float(high)
+    if not tasks or any(len(rows) < 2 for rows in tasks):
+        return None
+    drawn = np.zeros(num_resamples)
+    variance, of_draws = 0.0, 0.0
+    for rows in tasks:
+        values = by_prompt[list(rows)]
+        drawn += values[rng.integers(len(values), size=(num_resamples, len(values)))].mean(axis=1) / len(tasks)
+        variance += float(values.var(ddof=1)) / len(values)
+        of_draws += float(values.var()) / len(values)
+    mean = float(np.mean([by_prompt[list(rows)].mean() for rows in tasks]))
+    if of_draws == 0:
+        return Interval(mean, mean)
+    num_free = sum(len(rows) - 1 for rows in tasks)
+    widening = float(stdtrit(num_free, 0.975)) / NORMAL_95 * math.sqrt(variance / of_draws)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(mean + widening * (float(low) - mean), mean + widening * (float(high) - mean))

@@ -27,6 +27,20 @@ def test_every_task_weighs_the_same_however_many_prompts_it_has() -> None:
     assert found.intervals["a"] == (wilson.low, wilson.high)
 
 
+def test_an_interval_of_shares_stays_within_what_shares_can_be() -> None:
+    tasks = ["a"] * 2 + ["b"] * 8
+    low, high = shares(tasks, np.ones((10, 2)), "overall").intervals["overall"]
+    assert 0.5 < low < high == 1
+    gained = share_differences(tasks, np.zeros((10, 2)), np.ones((10, 2)), "overall").intervals
+    assert all(-1 <= low <= high <= 1 for low, high in gained.values())
+
+
+def test_a_figure_of_one_prompt_has_no_interval() -> None:
+    assert mean_differences("clip", column(0), column(0.075)).intervals == {}
+    assert means("clip", column(3)).intervals == {}
+    assert set(share_differences(TASKS, column(0, 0, 0, 1), column(1, 0, 0, 0), "overall").intervals) == {"a"}
+
+
 def test_without_tasks_the_overall_share_is_that_of_all_pictures() -> None:
     assert shares([None, None], np.array([[1.0, 0], [1, 1]]), "overall").values == {"overall": 0.75}
 
