@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
@@ -35,7 +34,7 @@ SECTIONS: list[tuple[str, Callable[[str], dict[str, Any]]]] = [
 
 
 @pytest.mark.parametrize(("pointer", "config"), SECTIONS)
-@pytest.mark.parametrize("name", ["nope", str(uuid4())])
+@pytest.mark.parametrize("name", ["nope", "01a22163-90bb-7255-aa21-c013e759eb07"])
 def test_a_run_that_does_not_exist_is_refused_where_it_stands(
     api: TestClient, pointer: str, config: Callable[[str], dict[str, Any]], name: str
 ) -> None:
