@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 CHOICES = ("left", "right", "left", "right", "left", "right", "tie", "both_bad", "skip")
 DOOR = "/api/v1/rating"
-AHEAD = 2
-"""pairs that the page asks for at once: the one that is shown and the one that is prefetched"""
+AHEAD = 5
+"""pairs that the page asks for after each vote: the one that is shown, and the four that it decodes ahead"""
 
 
 @dataclass(frozen=True)
