@@ -57,7 +57,7 @@ def test_the_verifier_is_sure_of_a_rendered_picture_and_of_its_mirror(answers: d
 def test_what_cannot_be_asked_says_why_and_the_cure(answers: dict[str, RewardAnswer]) -> None:
     assert (answers["hps"].score, answers["learned"].score) == (None, None)
     assert "hf download xswu/HPSv2" in (answers["hps"].error or "")
-    assert "there is no reward model at" in (answers["learned"].error or "")
+    assert "there is no run none" in (answers["learned"].error or "")
 
 
 @pytest.mark.parametrize("name", VARIANTS)
