@@ -32,9 +32,14 @@ TOKENS = ("UNMASK_ACCESS_TOKEN", "UNMASK_TOKEN")
 MIGRATE_COMMAND = (*PYTHON, "-m", "backend.cli", "migrate")
 
 
+# Celery warns whoever is root, C_FORCE_ROOT or not. Its reason is pickle: a message could run any code as root. These
+# workers take JSON alone (backend/queue.py), an id in each message; what root means for a studio, the README tells.
+_NO_ROOT_WARNING = ("-W", "ignore:You're running the worker with superuser privileges")
+
+
 def _celery_command(*words: str) -> tuple[str, ...]:
     return (
-        *PYTHON,
+        *(*PYTHON, *_NO_ROOT_WARNING),
         *("-m", "celery", "--quiet", "--app", "backend.queue:celery_app", "worker", *words),
         *("--pool", "threads", "--concurrency", "1", "--loglevel", "info", "--without-gossip", "--without-mingle"),
     )
