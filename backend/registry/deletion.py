@@ -88,9 +88,13 @@ def _refuse_used(ref: ModelRef, users: Sequence[ModelUser]) -> None:
     told = tuple(FieldProblem(pointer=f"/{user.kind}/{user.id}", message=user.name) for user in users)
     words = ", ".join(f"{user.kind.replace('_', ' ')} {user.name!r}" for user in users[:5])
     more = f" and {len(users) - 5} more" if len(users) > 5 else ""
-    raise ConflictError(
-        f"model {ref.text!r} is used by {words}{more}: move the aliases, and keep what runs started from", told
-    )
+    kinds = {user.kind for user in users}
+    cures = [
+        *(["move the aliases first"] if "alias" in kinds else []),
+        *(["what label tasks ask about stays"] if "label_task" in kinds else []),
+        *(["what runs name stays, as long as they are there"] if kinds - {"alias", "label_task"} else []),
+    ]
+    raise ConflictError(f"model {ref.text!r} is used by {words}{more}: {'; '.join(cures)}", told)
 
 
 def _folders(ref: ModelRef, row: RunRow, runs_dir: Path) -> list[Path]:

@@ -44,6 +44,9 @@ def test_what_is_used_is_refused_and_every_user_is_named(api: TestClient, traine
     refused = api.delete(f"/api/v1/models/{ref}")
     assert refused.status_code == 409
     assert "used by alias 'champion', train 'its child', evaluate 'its judge'" in refused.json()["detail"]
+    assert refused.json()["detail"].endswith(
+        ": move the aliases first; what runs name stays, as long as they are there"
+    )
     told = {(each["pointer"], each["message"]) for each in refused.json()["errors"]}
     assert told == {(f"/{kind}/{key}", name) for kind, key, name in expected}
     assert (tmp_path / "runs" / str(row.id) / "checkpoints/000020/policy").is_dir()
@@ -54,7 +57,9 @@ def test_a_model_that_a_reward_is_made_of_is_used(api: TestClient, trained: Trai
     row = trained()
     trained(name="rewarded", rewards=({"name": "clip", "source": f"run:{row.id}"},))
     assert api.get(f"/api/v1/models/run:{row.id}/users").json()[0]["name"] == "rewarded"
-    assert api.delete(f"/api/v1/models/run:{row.id}").status_code == 409
+    refused = api.delete(f"/api/v1/models/run:{row.id}")
+    assert refused.status_code == 409
+    assert "alias" not in refused.json()["detail"], "no alias is in the way"
 
 
 def test_what_is_shipped_and_what_is_not_there_cannot_be_deleted(

@@ -175,6 +175,13 @@ function row(model, { trace, after, names }) {
 
 const millions = (count) => (count < 1e6 ? String(count) : `${figure(count / 1e6)} M`);
 
+/** What is in the way says what helps: an alias is moved; what runs and label tasks name stays as long as they do. */
+function cureOf(users) {
+  const aliases = users.filter((user) => user.kind === "alias").length;
+  const stays = "What runs and label tasks name stays as long as they do.";
+  return [aliases ? "Move the aliases first." : "", aliases < users.length ? stays : ""].filter(Boolean).join(" ");
+}
+
 /** What uses the model is shown instead of the button: such a deletion would be refused. */
 async function deleteDialog(model, after) {
   const users = await get(`${pathOf(model.source)}/users`);
@@ -183,7 +190,7 @@ async function deleteDialog(model, after) {
       "This model is used",
       h("p", {}, `${model.name} cannot be deleted while ${plural(users.length, "thing refers", "things refer")} to it:`),
       h("ul", { class: "u-list" }, ...users.map(userLine)),
-      h("p", { class: "u-small u-muted" }, "Move the aliases. What a run started from stays as long as the run."),
+      h("p", { class: "u-small u-muted" }, cureOf(users)),
     );
     return;
   }
