@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,8 @@ from backend.schemas.preference import (
 )
 
 MOST_SAMPLES = 50_000
+# Couples of groups that are looked at: some for each sample, and several times as many as a task may have.
+MOST_COUPLES = 100_000
 TRAIN, EVALUATE, PROBE, SAMPLE = "train", "evaluate", "probe", "sample"
 _CHANCE = "label pairs"
 
@@ -148,22 +150,31 @@ def _same_seed(first: Iterable[Picture], second: Iterable[Picture]) -> list[Coup
 
 
 def _of_groups(pictures: Sequence[Picture], chance: random.Random) -> list[Couple]:
-    """All couples within groups, such that no sample has a second one before each has its first.
+    """Couples within groups, such that no sample has a second one before each has its first: all, or `MOST_COUPLES`.
 
     Else the order is chance's, and so is which stands first.
     """
     by_group: dict[UUID, list[Picture]] = defaultdict(list)
     for each in pictures:
         by_group[each.group.id].append(each)
-    first: list[Couple] = []
-    others: list[Couple] = []
     for members in by_group.values():
         chance.shuffle(members)
-        apart = list(zip(members[::2], members[1::2], strict=False))
-        first += apart
-        others += [each for each in combinations(members, 2) if each not in apart]
-    chance.shuffle(others)
-    return [(a, b) if chance.random() < 0.5 else (b, a) for a, b in [*first, *others]]
+    rounds = zip_longest(*map(_rounds, by_group.values()), fillvalue=())
+    couples = (couple for turn in rounds for of_group in turn for couple in of_group)
+    return [(a, b) if chance.random() < 0.5 else (b, a) for a, b in islice(couples, MOST_COUPLES)]
+
+
+def _rounds(members: Sequence[Picture]) -> Iterator[list[Couple]]:
+    """All couples of a group round by round, each member once a round: a tournament's circle, made as it is asked for.
+
+    The first stays and the others go round; of an odd number one rests each round.
+    """
+    circle: list[Picture | None] = [*members, *([None] if len(members) % 2 else [])]
+    half = len(circle) // 2
+    for _ in range(len(circle) - 1):
+        sides = zip(circle[:half], circle[: half - 1 : -1], strict=True)
+        yield [(a, b) for a, b in sides if a is not None and b is not None]
+        circle[1:] = [circle[-1], *circle[1:-1]]
 
 
 def _differs(couple: Couple) -> bool:
