@@ -6,10 +6,12 @@ import base64
 import binascii
 import io
 import json
+import re
 import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 from uuid import UUID
 
 from PIL import Image, UnidentifiedImageError
@@ -163,15 +165,25 @@ def sent_picture(image: str) -> bytes:
         content = base64.b64decode(image.partition(",")[2] if image.startswith("data:") else image, validate=True)
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as picture:
             if picture.width * picture.height > MOST_PIXELS:
-                raise ValueError(f"it has {picture.width} x {picture.height} pixels, at most {MOST_PIXELS} are read")
+                _refuse(_too_large(f"{picture.width} x {picture.height}"))
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, format="PNG")
-    except (binascii.Error, ValueError, UnidentifiedImageError, OSError, SyntaxError) as error:
-        is_large = isinstance(error, ValueError) and "pixels" in str(error)
-        reason = f"{error}: make it smaller" if is_large else "it is no PNG, JPEG or WebP (in the request, as base64)"
-        message = f"the picture cannot be read: {reason}"
-        raise MalformedError(message, (FieldProblem(pointer="/image", message=message),)) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow looks at the header's size before anybody can ask for it; its words begin with the number of pixels.
+        number = re.search("[0-9]+", str(error))
+        _refuse(_too_large(number[0] if number else "too many"))
+    except (binascii.Error, ValueError, UnidentifiedImageError, OSError, SyntaxError):
+        _refuse("it is no PNG, JPEG or WebP (in the request, as base64)")
     return buffer.getvalue()
+
+
+def _refuse(reason: str) -> NoReturn:
+    message = f"the picture cannot be read: {reason}"
+    raise MalformedError(message, (FieldProblem(pointer="/image", message=message),))
+
+
+def _too_large(pixels: str) -> str:
+    return f"it has {pixels} pixels, at most {MOST_PIXELS} are read: make it smaller"
 
 
 def _age(path: Path) -> float:

@@ -13,6 +13,7 @@ from PIL import Image
 from backend.errors import MalformedError
 from backend.pictures.service import fit
 from backend.schemas.picture import PictureFit
+from tests.backend.test_reward_tests import huge_header
 
 
 def encoded(width: int, height: int, kind: str = "PNG") -> str:
@@ -72,3 +73,9 @@ def test_what_cannot_be_brought_in_is_told(api: TestClient) -> None:
         assert (missing.status_code, "bring it in with POST" in missing.json()["detail"]) == (404, True)
     with pytest.raises(MalformedError, match="at most 100 times as long as wide"):
         fit(Image.new("RGB", (1000, 2)), 8, 8, PictureFit.WHOLE)
+
+
+def test_a_header_that_claims_a_huge_picture_is_refused_with_the_bound(api: TestClient) -> None:
+    answer = api.post("/api/v1/pictures", json={"image": huge_header(20_000, 20_000)})
+    assert answer.status_code == 422
+    assert "400000000 pixels, at most 16777216 are read: make it smaller" in answer.json()["detail"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -45,6 +47,14 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (32, 32)) -> str:
     buffer = io.BytesIO()
     Image.new("RGB", size, "red").save(buffer, format=kind)
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def huge_header(width: int, height: int) -> str:
+    """A PNG of a few bytes that says it is huge."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    ending = b"\0\0\0\0IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    content = b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + ending
+    return base64.b64encode(content).decode()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -106,6 +116,8 @@ def test_without_a_worker_nothing_is_kept_and_the_cure_is_named(api: TestClient,
         ({"image": "no base64!"}, "it is no PNG, JPEG or WebP (in the request, as base64)"),
         ({"image": base64.b64encode(b"text").decode()}, "it is no PNG, JPEG or WebP"),
         ({"image": picture(size=(5000, 4000))}, "5000 x 4000 pixels, at most 16777216 are read"),
+        ({"image": huge_header(20_000, 20_000)}, "400000000 pixels, at most 16777216 are read: make it smaller"),
+        ({"image": huge_header(10_000, 10_000)}, "100000000 pixels, at most 16777216 are read: make it smaller"),
         ({}, "give either sample_id or image"),
         ({"image": picture(), "sample_id": str(uuid4())}, "give either sample_id or image"),
         ({"image": picture(), "prompt": " "}, "at least 1 character"),
