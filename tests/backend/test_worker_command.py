@@ -14,7 +14,8 @@ WARN = "from celery.platforms import check_privileges; import os; os.getuid = os
 def test_the_warning_of_root_is_silenced_where_messages_are_json() -> None:
     assert list(celery_app.conf.accept_content) == ["json"]
     warned = WARN + "check_privileges(['json'])"
-    assert "superuser" in subprocess.run([sys.executable, "-c", warned], capture_output=True, text=True).stderr
+    alone = subprocess.run([sys.executable, "-c", warned], capture_output=True, text=True, check=True)
+    assert "superuser" in alone.stderr
     for command in (WORKER_COMMAND, INTERACTIVE_COMMAND):
         options = command[1 : command.index("-m")]
         told = subprocess.run([sys.executable, *options, "-c", warned], capture_output=True, text=True, check=True)
