@@ -155,4 +155,4 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
     )
     provenance = {"row": row} | ({"told": line["provenance"]} if line.get("provenance") else {})
     task, votes = line.get("task") or None, (vote,) if rater else ()
-    gathering.add(Pair(prompt, task, str(names[0]), str(names[1]), label, votes, provenance))
+    gathering.add(Pair(prompt, task, str(names[0]), str(names[1]), label, votes, provenance), row, "image_1")

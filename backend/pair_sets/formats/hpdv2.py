@@ -19,6 +19,8 @@ from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
 
 JSON_FILE = "test.json"
 PICTURES = "images"
+# All pictures of an entry are paired with each other, so the pairs grow with the square; HPDv2's own have at most nine.
+MOST_PICTURES = 64
 _HIGHEST_RANK = 1e9
 
 
@@ -84,6 +86,9 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
     if not isinstance(paths, list) or len(paths) < 2 or not all(isinstance(each, str) for each in paths):
         gathering.refuse(row, key, "it needs the paths of two pictures or more: add them, or remove the entry")
         return
+    if len(paths) > MOST_PICTURES:
+        gathering.refuse(row, key, f"it has {len(paths)} pictures, at most {MOST_PICTURES} are read: split the entry")
+        return
     votes = _votes(gathering, row, entry, len(paths))
     if votes is None:
         return
@@ -96,7 +101,8 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
         single = tuple(PairVote(rater, label, is_it, choice_of(label)) for rater, is_it, label in given if is_named)
         label = sum(each[2] for each in given) / len(given)
         provenance = {"row": row} | ({"told": entry["provenance"]} if "provenance" in entry else {})
-        gathering.add(Pair(entry["prompt"], None, str(names[first]), str(names[second]), label, single, provenance))
+        pair = Pair(entry["prompt"], None, str(names[first]), str(names[second]), label, single, provenance)
+        gathering.add(pair, row, f"{key}/{second}")
 
 
 def _votes(

@@ -198,7 +198,7 @@ def _take(gathering: Gathering, new: NewPairSet, row: int, body: dict[str, Any])
         return
     names = [_keep(gathering, new, row, body, column) for column in ("jpg_0", "jpg_1")]
     if None not in names:
-        gathering.add(_pair(row, body, str(names[0]), str(names[1])))
+        gathering.add(_pair(row, body, str(names[0]), str(names[1])), row, "jpg_1")
 
 
 def _keep(gathering: Gathering, new: NewPairSet, row: int, body: dict[str, Any], column: str) -> str | None:

@@ -10,6 +10,7 @@ from backend.errors import MalformedError
 from backend.pair_sets.pairs import Pair, PairVote
 from backend.schemas.base import FieldProblem
 
+MOST_PAIRS = 1_000_000
 _MOST_TOLD = 20
 _LONGEST_PROMPT = 10_000
 
@@ -24,9 +25,22 @@ class Gathering:
     _pairs: dict[tuple[str, str, str], list[Pair]] = field(default_factory=dict)
     _problems: list[FieldProblem] = field(default_factory=list)
     _num_refused: int = 0
+    _num_added: int = 0
 
-    def add(self, pair: Pair) -> None:
-        """One row: a pair with one vote, several or none; the other way round is the same pair."""
+    def add(self, pair: Pair, row: int, column: str) -> None:
+        """One row's pair with one vote, several or none; the other way round is the same pair.
+
+        A picture beside itself is noted as a problem of the column: nothing can be preferred there.
+
+        Raises:
+            MalformedError: when the file holds more pairs than are read.
+        """
+        if pair.image_0 == pair.image_1:
+            self.refuse(row, column, "it is the same picture as the other: name two, or remove the row")
+            return
+        self._num_added += 1
+        if self._num_added > MOST_PAIRS:
+            refuse_file(self.file, "", f"it holds more than {MOST_PAIRS} pairs, as far as row {row}: split it")
         turned = pair.image_0 > pair.image_1
         key = (pair.prompt, *sorted((pair.image_0, pair.image_1)))
         known = self._pairs.setdefault(key, [])  # type: ignore[arg-type]

@@ -90,6 +90,7 @@ def test_four_columns_are_enough(tmp_path: Path, pair_sets: PairSets) -> None:
         ("a star,a.png,b.png,left", "/rows/1/label_0", "no label: write 1"),
         ("a star,a.png,b.png,1.5", "/rows/1/label_0", "1.5 is no label"),
         ("a star,a.png,c.png,1", "/rows/1/image_1", "no picture 'c.png'"),
+        ("a star,a.png,a.png,1", "/rows/1/image_1", "the same picture as the other"),
         ("a star,,b.png,1", "/rows/1/image_0", "no picture ''"),
         ("a star,votes.csv,b.png,1", "/rows/1/image_0", "cannot be read"),
         ("a star", "/rows/1/label_0", "no label"),

@@ -12,7 +12,7 @@ import pytest
 
 from backend.errors import MalformedError
 from backend.pair_sets.folder import PairSets
-from backend.pair_sets.formats import hpdv2
+from backend.pair_sets.formats import hpdv2, rows
 from backend.pair_sets.pairs import Pair, PairSource
 from tests.backend.pair_sets.conftest import name_of, picture
 
@@ -102,6 +102,8 @@ def test_the_training_files_entries_are_read(folder: Path, pair_sets: PairSets) 
         ({"prompt": "half \ud800"}, "/rows/0/prompt", "a character that is none"),
         ({"prompt": "a" * 10_001}, "/rows/0/prompt", "10001 characters"),
         ({"image_path": ["a.png"]}, "/rows/0/image_path", "two pictures or more"),
+        ({"image_path": ["a.png"] * 65}, "/rows/0/image_path", "65 pictures, at most 64 are read: split the entry"),
+        ({"image_path": ["a.png", "a.png"]}, "/rows/0/image_path/1", "the same picture as the other: name two"),
         ({"image_path": ["a.png", "z.png"]}, "/rows/0/image_path/1", "no picture 'z.png' beside the table"),
         ({"image_path": ["a.png", "../../source-10.png"]}, "/rows/0/image_path/1", "no picture"),
         ({"image_path": ["a.png", "/etc/hostname"]}, "/rows/0/image_path/1", "no picture"),
@@ -137,3 +139,12 @@ def test_a_file_that_is_no_list_and_a_folder_of_two_tables_are_refused(folder: P
     (folder / "train.json").write_text("[]")
     with pair_sets.making() as new, pytest.raises(MalformedError, match=r"2 \.json files"):
         hpdv2.read(folder, "hpd", new)
+
+
+def test_a_file_of_more_pairs_than_are_read_is_refused_before_they_are_made(
+    folder: Path, pair_sets: PairSets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_PAIRS", 2)
+    three = entry(image_path=["a.png", "b.png", "c.png"], rank=[1, 2, 3])
+    with pytest.raises(MalformedError, match="more than 2 pairs, as far as row 0: split it"):
+        imported(folder, pair_sets, three)
