@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from backend.client.connection import Connection
+from backend.errors import MalformedError
 from backend.schemas.base import Page
 from backend.schemas.registry import Alias, AliasMove, AliasSet, Lineage, Model, ModelImport, ModelKind, ModelUser
 
@@ -52,25 +53,32 @@ class RegistryRoutes(Connection):
 
     def get_alias(self, name: str) -> Alias:
         """What a name means now."""
-        return self._get(Alias, f"/aliases/{name}")
+        return self._get(Alias, _alias_path(name))
 
     def set_alias(self, name: str, wanted: AliasSet, *, revision: int | None = None) -> Alias:
         """Has a name mean a model; with a revision, only when nobody moved it since."""
         content = wanted.model_dump_json()
-        response = self._send("PUT", f"/aliases/{name}", content=content, headers=_if_match(revision))
+        response = self._send("PUT", _alias_path(name), content=content, headers=_if_match(revision))
         return Alias.model_validate_json(response.content)
 
     def delete_alias(self, name: str, *, revision: int | None = None) -> None:
         """Gives a name up."""
-        self._send("DELETE", f"/aliases/{name}", headers=_if_match(revision))
+        self._send("DELETE", _alias_path(name), headers=_if_match(revision))
 
     def list_moves(self, name: str, *, limit: int = 20, after: str | None = None) -> Page[AliasMove]:
         """What a name has meant, the newest first."""
-        return self._get(Page[AliasMove], f"/aliases/{name}/moves", limit=limit, after=after)
+        return self._get(Page[AliasMove], f"{_alias_path(name)}/moves", limit=limit, after=after)
 
 
 def _path(ref: str) -> str:
     return f"/models/{quote(ref, safe='')}"
+
+
+def _alias_path(name: str) -> str:
+    if not name.strip():
+        # Without a name the address is that of the list, which knows no such request.
+        raise MalformedError("the alias has no name: give it one, of lower case letters, digits and hyphens")
+    return f"/aliases/{quote(name, safe='')}"
 
 
 def _if_match(revision: int | None) -> dict[str, str]:

@@ -21,6 +21,10 @@ def first_refusal(**settings: Any) -> str:
     ("settings", "words"),
     [
         ({"num_steps": 0}, "Input should be greater than or equal to 1, not 0"),
+        (
+            {"prompts": {"prompt_set": "abc"}},
+            "must be a SHA-256, 64 characters of 0-9 and a-f, or empty, not 'abc'",
+        ),
         ({"num_steps": None}, "Input should be a valid integer, not None"),
         ({"policy": {"device": "tpu"}}, "Input should be 'auto', 'cpu' or 'cuda', not 'tpu'"),
         ({"policy": 3}, "Input should be a valid dictionary or instance of PolicyConfig, not 3"),
@@ -33,7 +37,7 @@ def test_a_single_value_is_named(settings: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"stepz": 3}, "Extra inputs are not permitted"),
+        ({"stepz": 3}, "there is no such field: leave it out, or look for its name"),
         ({"num_steps": [1, 2]}, "Input should be a valid integer"),
         ({"policy": {"source": "x" * 2000}}, "String should have at most 1000 characters"),
         (

@@ -17,6 +17,8 @@ def test_an_alias_is_set_moved_looked_back_at_and_given_up(studio: str, shell: S
     row = trained()
     assert shell("alias", "list") == 0
     assert "There is no alias" in shell.err
+    assert shell("alias", "set", "", "shipped") == 2
+    assert "the alias has no name" in shell.err
     assert shell("alias", "set", "champion", "shipped") == 0
     assert shell("alias", "set", "champion", f"run:{row.id}@10", "--note", "better at counting") == 0
     assert shell.out == f"alias:champion means policy run:{row.id}@10, move 2\n"
