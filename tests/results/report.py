@@ -23,9 +23,9 @@ Written by `python -m tests.results` from `docs/results/*.json`; nothing here is
 Held-out mini-GenEval: 540 distinct captions in six tasks, two seeds each, the same seeds for base and tuned, at the
 recipe's evaluation settings (16 unmasking steps, temperature 1, guidance 0) unless a title says otherwise. Intervals
 are 95 %, by paired bootstrap over captions; these were drawn across tasks, which makes them up to a fifth wider than
-within tasks, as evaluations draw now (docs/evaluation.md). *Strict* also asks that nothing extra is in the picture. Time is that of
-training steps alone, on a machine whose two cores were shared with other work: half the CPU seconds is what two cores
-would take at best.
+within tasks, as evaluations draw now (docs/evaluation.md). *Strict* also asks that nothing extra is in the picture.
+Time is that of training steps alone, on a machine whose two cores were shared with other work: half the CPU seconds is
+what two cores would take at best.
 """
 
 
