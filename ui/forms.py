@@ -91,9 +91,10 @@ def sections_of(model: type[BaseModel]) -> tuple[FormSection, ...]:
             plain.append(_field(name, info))
         else:
             fields = tuple(_part_fields(name, info, part, is_optional))
-            parts.append(
-                FormSection(name, info.title or name, _first_line(part.__doc__), fields, _is_many(info.annotation))
-            )
+            words = _first_line(part.__doc__)
+            if any(other.help == words for other in parts):  # Of two parts of one class, each has words of its own.
+                words = info.description or words
+            parts.append(FormSection(name, info.title or name, words, fields, _is_many(info.annotation)))
     return FormSection("", "General", _first_line(model.__doc__), tuple(plain)), *parts
 
 

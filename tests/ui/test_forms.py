@@ -171,3 +171,9 @@ def test_a_refused_value_is_told_by_its_title_and_in_words() -> None:
     problems = dict(problems_of(caught.value, TrainConfig))
     assert problems["Group size"] == "must be greater than or equal to 2, not 1"
     assert "valid integer" in problems["Training steps"]
+
+
+def test_two_parts_of_one_class_have_words_of_their_own() -> None:
+    helps = {section.title: section.help for section in sections_of(EvaluateConfig)}
+    assert helps["Model"] == "The policy a run starts from."
+    assert helps["Base"].startswith("The policy compared against")

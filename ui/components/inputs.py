@@ -36,6 +36,12 @@ def hiding(paths: Iterable[str]) -> str:
     return f"<style>{ids}{{display:none!important}}</style>" if ids else ""
 
 
+def marking(paths: Iterable[str]) -> str:
+    """A style sheet that marks the inputs of some fields as refused."""
+    ids = ",".join(f"#{element_id(path)}" for path in paths)
+    return f"<style>{ids}{{outline:2px solid var(--u-failed);outline-offset:2px}}</style>" if ids else ""
+
+
 def _input(field: FormField) -> gr.components.Component:
     shared: dict[str, Any] = {
         "label": field.title,

@@ -23,6 +23,12 @@ def problem_panel(problems: Iterable[tuple[str, str]]) -> str:
     return f'<div class="u-note u-error" role="alert"><strong>This cannot be launched yet</strong>{items}</div>'
 
 
+def not_launched(title: str, reason: str) -> str:
+    """Why the button did nothing, in a line beside it; all of it stands below."""
+    text = f"<b>Nothing was launched</b>. {escape(title)}: {escape(reason)}"
+    return f'<p class="u-note u-error" role="status">{text}</p>'
+
+
 def warning_panel(warnings: Iterable[str]) -> str:
     """What may be meant, but probably is not."""
     items = "".join(f"<p>{escape(text)}</p>" for text in warnings)

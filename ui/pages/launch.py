@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,17 @@ from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.reward_model import RewardModelConfig
 from backend.schemas.run import Recipe, Run, RunCreate
 from ui.components.hot import hot_part
-from ui.components.inputs import form_inputs, hiding
-from ui.components.panels import changes_panel, facts_panel, panel, problem_panel, warning_panel, wrapped, yaml_panel
+from ui.components.inputs import form_inputs, hiding, marking
+from ui.components.panels import (
+    changes_panel,
+    facts_panel,
+    not_launched,
+    panel,
+    problem_panel,
+    warning_panel,
+    wrapped,
+    yaml_panel,
+)
 from ui.components.prompt_choice import PROMPT_SET, prompt_set_choice, prompt_set_choices
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
 from ui.pages.launch_origin import Origin, origin_of
@@ -39,6 +49,10 @@ KIND_NAMES = [
     ("Reward model", "reward_model"),
 ]
 READING = wrapped(panel("Configuration", '<p class="u-muted">Reading the recipe …</p>'))
+# What can be the id of an input in a style sheet.
+_PATH = re.compile(r"[a-z0-9_.]+")
+# An empty text would leave what stands there.
+QUIET = "<span></span>"
 GO_TO_RUN = "(url) => { if (url) window.location.assign(url); }"
 
 
@@ -77,25 +91,27 @@ def launch_page(blocks: gr.Blocks) -> None:
             forms = [_kind_form(name) for _, name in KIND_NAMES]
         with gr.Column(scale=5, elem_classes=["u-side"]):
             button = gr.Button("Launch", variant="primary", elem_id="launch-button")
+            # Why the button did nothing, beside it; gone with the next change of the form.
+            said = gr.HTML("", apply_default_css=False, elem_id="launch-said")
             preflight = PreflightPart()
             side = gr.HTML(READING, apply_default_css=False, elem_id="launch-side")
     everything = [input_ for form in forms for input_ in form.inputs]
     preflight.follow(side, kind, everything, _config_reader(forms))
-    outputs = [recipe, kind, origin, *(form.column for form in forms), *everything, side]
+    outputs = [recipe, kind, origin, *(form.column for form in forms), *everything, side, said]
     blocks.load(_opener(forms), None, outputs, queue=False, show_progress="hidden")
     recipe.input(_recipe_chooser(forms), recipe, outputs, queue=False, show_progress="hidden")
-    kind.input(_kind_chooser(forms), [kind, *everything], [*(form.column for form in forms), side], queue=False)
+    kind.input(_kind_chooser(forms), [kind, *everything], [*(form.column for form in forms), side, said], queue=False)
     for form in forms:
         gr.on(
             [input_.input for input_ in form.inputs],
             _previewer(form),
             [origin, *form.inputs],
-            side,
+            [side, said],
             queue=False,
             show_progress="hidden",
             trigger_mode="always_last",
         )
-    pressed = button.click(_launcher(forms), [kind, origin, *everything], [target, side], queue=False)
+    pressed = button.click(_launcher(forms), [kind, origin, *everything], [target, side, said], queue=False)
     pressed.success(None, target, None, js=GO_TO_RUN)
 
 
@@ -113,7 +129,7 @@ def _opener(forms: list[KindForm]) -> Callable[[gr.Request], list[Any]]:
                 return _filled(forms, client, origin_of(client, recipes, dict(request.query_params)), recipes)
         except StudioError as error:
             side = refusal(error)
-            return [gr.skip()] * (3 + len(forms) + sum(len(form.inputs) for form in forms)) + [side]
+            return [gr.skip()] * (3 + len(forms) + sum(len(form.inputs) for form in forms)) + [side, QUIET]
 
     return open_form
 
@@ -138,7 +154,7 @@ def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes
         shown.extend(prompt_set_choice(sets, str(value)) if path == PROMPT_SET else value for path, value in values)
     columns = [gr.Column(visible=form.kind == kind) for form in forms]
     side = _side(client, MODELS[kind], values_of(origin.config), origin)
-    return [gr.Dropdown(choices, value=origin.recipe), kind, origin, *columns, *shown, side]
+    return [gr.Dropdown(choices, value=origin.recipe), kind, origin, *columns, *shown, side, QUIET]
 
 
 def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
@@ -146,21 +162,21 @@ def _kind_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
         form, own = _own_values(forms, kind, shown)
         with client_for(request) as client:
             side = _side(client, form.model, form.values(own), Origin("the defaults", form.model()))  # type: ignore[arg-type]
-        return [*(gr.Column(visible=other.kind == kind) for other in forms), side]
+        return [*(gr.Column(visible=other.kind == kind) for other in forms), side, QUIET]
 
     return choose_kind
 
 
-def _previewer(form: KindForm) -> Callable[..., str]:
-    def preview(request: gr.Request, origin: Origin | None, *shown: FormValue) -> str:
+def _previewer(form: KindForm) -> Callable[..., tuple[str, str]]:
+    def preview(request: gr.Request, origin: Origin | None, *shown: FormValue) -> tuple[str, str]:
         with client_for(request) as client:
-            return _side(client, form.model, form.values(shown), origin)
+            return _side(client, form.model, form.values(shown), origin), QUIET
 
     return preview
 
 
-def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
-    def launch(request: gr.Request, kind: str, origin: Origin | None, *shown: FormValue) -> tuple[str, Any]:
+def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any, str]]:
+    def launch(request: gr.Request, kind: str, origin: Origin | None, *shown: FormValue) -> tuple[str, Any, str]:
         form, own = _own_values(forms, kind, shown)
         hidden = hiding(idle_inputs(form.model, form.values(own)))
         try:
@@ -168,10 +184,10 @@ def _launcher(forms: list[KindForm]) -> Callable[..., tuple[str, Any]]:
             with client_for(request) as client:
                 run: Run = client.create_run(wanted)
         except ValidationError as error:
-            return "", hidden + wrapped(problem_panel(problems_of(error, form.model)))
+            return "", hidden + invalid(error, form.model), not_launched(*problems_of(error, form.model)[0])
         except StudioError as error:
-            return "", hidden + refusal(error)
-        return f"/run?id={run.id}", gr.skip()
+            return "", hidden + refusal(error), not_launched(error.title, error.detail)
+        return f"/run?id={run.id}", gr.skip(), ""
 
     return launch
 
@@ -199,9 +215,17 @@ def _own_values(
     raise AssertionError(f"no form for kind {kind!r}")
 
 
+def invalid(error: ValidationError, model: type[BaseModel]) -> str:
+    """What the form holds and no run can have; the inputs are marked."""
+    paths = {".".join(str(part) for part in item["loc"]) for item in error.errors()}
+    known = [field.path for field in fields_of(model) if field.path in paths]
+    return marking(known) + wrapped(problem_panel(problems_of(error, model)))
+
+
 def refusal(error: StudioError) -> str:
-    """What the studio answered instead of doing what was asked."""
-    return wrapped(
+    """What the studio answered instead of doing what was asked; the inputs that it names are marked."""
+    named = (item.pointer.removeprefix("/config/").replace("/", ".") for item in error.errors)
+    return marking(path for path in named if _PATH.fullmatch(path)) + wrapped(
         problem_panel(
             [
                 (error.title, error.detail),
@@ -229,16 +253,19 @@ def _panels(client: StudioClient, model: type[BaseModel], data: dict[str, Any], 
     try:
         wanted = _request(model, data, origin)
     except ValidationError as error:
-        return wrapped(problem_panel(problems_of(error, model)))
+        return invalid(error, model)
     try:
         warnings = client.preview_run(wanted).warnings
         runs = client.list_runs(limit=50).data
     except StudioError as error:
         return refusal(error)
     facts, seconds = arithmetic(wanted.config), estimate_seconds(wanted.config, runs)
-    facts.append(("Time", f"about {duration(seconds)}, as the last run of this size" if seconds else "not yet known"))
+    if seconds:
+        # Of other runs the preflight above tells the time.
+        facts.append(("Time", f"about {duration(seconds)}, as the last run of this size took"))
     if origin is None or type(origin.config) is not type(wanted.config):
         origin = Origin("the defaults", type(wanted.config)())
+    warnings = (*([origin.warning] if origin.warning else []), *warnings)
     return wrapped(
         warning_panel(warnings),
         facts_panel("What it will do", facts, foot=origin.note),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from backend.errors import MalformedError, NotFoundError
 from backend.schemas.config import RunConfig, TrainConfig
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.reward import RewardConfig, RewardName
@@ -26,6 +27,7 @@ class Origin:
     recipe: str | None = None
     parent: str | None = None
     note: str = ""
+    warning: str = ""
 
 
 def origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, str]) -> Origin:
@@ -35,15 +37,29 @@ def origin_of(client: StudioClient, recipes: list[Recipe], query: Mapping[str, s
         query: `clone` names a run; else `recipe` names a recipe, and `reward`, `pairs`, `prompt_set` and `policy` are
             put into its configuration where it has a place for them.
 
+    What an address names and is not there is said in `warning`, and the form starts from the default recipe.
+
     Raises:
-        StudioError: when a run that is named is not there.
+        StudioError: when the studio does not answer.
     """
+    try:
+        return _named_origin(client, recipes, query)
+    except (NotFoundError, MalformedError) as error:
+        return replace(
+            _named_origin(client, recipes, {}), warning=f"{error.detail}; this is the default recipe instead"
+        )
+
+
+def _named_origin(client: StudioClient, recipes: list[Recipe], query: Mapping[str, str]) -> Origin:
     if "clone" in query:
         run = client.get_run(query["clone"])
         recipe = None if run.recipe_changes is None else run.recipe
         return Origin(f"run {run.name or run.id}", run.config, recipe, str(run.id))
     by_name = {recipe.name: recipe for recipe in recipes}
-    chosen = by_name.get(query.get("recipe", DEFAULT_RECIPE)) or next(iter(recipes), None)
+    wanted = query.get("recipe", DEFAULT_RECIPE)
+    if wanted not in by_name and wanted != DEFAULT_RECIPE:
+        raise NotFoundError(f"there is no recipe {wanted[:60]!r}: choose one of {', '.join(by_name)}")
+    chosen = by_name.get(wanted) or next(iter(recipes), None)
     if chosen is None:
         return Origin("the defaults", TrainConfig())
     note = f"Cost: {chosen.cost}. Expected: {chosen.expected}"
