@@ -17,6 +17,7 @@ from backend.schemas.base import FieldProblem
 from backend.schemas.config import run_config_adapter
 from backend.schemas.evaluation import Comparison, PairTally, SamplePair
 from backend.schemas.event import ScoreMeasured
+from backend.schemas.figure import kind_of
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.run import RunStatus
 
@@ -70,6 +71,9 @@ def compare(session: Session, run_id: UUID) -> Comparison:
             figure: smallest_visible(difference, figure)
             for figure in (difference.intervals if difference is not None else {})
             if figure != "win_rate"
+        },
+        figure_kinds={
+            name: kind_of(name) for label in config.candidates if label in scores for name in scores[label].values
         },
     )
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from backend.schemas.base import Number, WireModel
 from backend.schemas.event import ScoreMeasured
+from backend.schemas.figure import FigureKind
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import Sample
@@ -78,4 +79,7 @@ class Comparison(WireModel):
     )
     smallest_visible_by_figure: dict[str, Number] = Field(
         default_factory=dict, description="As smallest_visible, for every figure of `difference` that has an interval"
+    )
+    figure_kinds: dict[str, FigureKind] = Field(
+        default_factory=dict, description="Of every figure of `scores`: its unit, and whether lower is better"
     )

@@ -136,6 +136,7 @@ def test_the_figures_are_those_the_job_has_measured(api: TestClient, stored: str
     assert (found["num_pairs"], found["num_wins"], found["num_losses"]) == (4, 1, 2)
     assert found["tasks"] == ["counting", "single_object"]
     assert found["config"]["base"]["source"] == "shipped"
+    assert found["figure_kinds"] == {"overall": {"unit": "share", "is_lower_better": False}}
 
 
 @pytest.mark.parametrize(

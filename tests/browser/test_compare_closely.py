@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from backend.client import StudioClient
 from backend.schemas.config import run_config_adapter
+from backend.schemas.figure import kind_of
 from backend.schemas.run import Run, RunCreate, RunStatus
 from tests.browser.conftest import SMALL_TRAINING, OpenPage
 
@@ -132,6 +133,31 @@ def test_any_two_of_many_policies_are_compared_and_a_link_opens_the_same(open_pa
     linked.keyboard.press("Escape")
     linked.select_option("select[aria-label='Compared to']", "policy")
     expect(linked.get_by_label("By task")).to_contain_text("between tuned and again there is none")
+
+
+def test_a_rise_of_fid_is_a_loss_and_stands_on_an_axis_of_its_own(open_page: OpenPage, many: Run) -> None:
+    def with_distance(route: Route) -> None:
+        found = route.fetch().json()
+        for each, value in [
+            *zip(found["scores"], (40, 75, 41), strict=True),
+            *zip(found["differences"], (35, 1), strict=True),
+        ]:
+            each["values"]["fid"] = value
+            each["intervals"]["fid"] = [value - 15, value + 15]
+        found["figure_kinds"]["fid"] = kind_of("fid").model_dump()
+        route.fulfill(json=found)
+
+    page = open_page("/runs")
+    page.route(f"**/api/v1/evaluations/{many.id}", with_distance)
+    page.goto(f"{page.url.removesuffix('/runs')}/compare?id={many.id}")
+    row = page.locator(".u-forest tbody tr", has_text="fid")
+    expect(row).to_contain_text("lower is better")
+    expect(row.locator("circle")).to_have_attribute("fill", "var(--u-failed)")
+    expect(page.locator(".u-forest .u-axis")).to_have_count(2)
+    expect(page.locator(".u-forest thead .u-axis")).not_to_contain_text("+20")
+    cells = page.locator(".u-many tbody tr", has_text="fid").locator("td")
+    expect(cells.nth(1).locator(".u-down")).to_have_text("+35")
+    expect(cells.nth(2).locator(".u-down, .u-up")).to_have_count(0)
 
 
 def test_pairs_are_chosen_by_their_difference(open_page: OpenPage, many: Run) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from backend.evaluations.report.words import figure, interval, name_of, signed, words_of
 from backend.schemas.event import ScoreMeasured
+from backend.schemas.figure import kind_of
 
 _HIDDEN = ("num_wins", "num_losses", "num_ties", "win_rate")
-_ROW, _LEFT, _WIDTH, _MARGIN = 26, 130, 480, 16
+_ROW, _SCALE, _LEFT, _WIDTH, _MARGIN = 26, 24, 130, 480, 16
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,20 @@ def every_policy_table(scores: Iterable[ScoreMeasured]) -> str:
 
 
 def forest(difference: ScoreMeasured) -> str:
-    """Each figure's difference and its 95 % interval on one axis, as an SVG of its own width."""
-    names = figure_names(difference.values)
+    """Each figure's difference and its 95 % interval, figures of one unit on one axis, as an SVG of its own width."""
+    by_unit: dict[str, list[str]] = {}
+    for name in figure_names(difference.values):
+        by_unit.setdefault(kind_of(name).unit, []).append(name)
+    parts: list[str] = []
+    bottom = 0
+    for names in by_unit.values():
+        parts.append(f'<g transform="translate(0 {bottom})">{"".join(_on_one_axis(difference, names))}</g>')
+        bottom += len(names) * _ROW + _SCALE
+    box = f'viewBox="0 0 {_WIDTH} {bottom}" role="img" aria-label="Paired differences with 95 % intervals"'
+    return f'<svg class="forest" {box}>{"".join(parts)}</svg>'
+
+
+def _on_one_axis(difference: ScoreMeasured, names: list[str]) -> list[str]:
     values = {name: difference.values[name] or 0.0 for name in names}
     ends = {name: difference.intervals.get(name, (values[name], values[name])) for name in names}
     low = min(0.0, *(each[0] for each in ends.values()))
@@ -69,25 +82,26 @@ def forest(difference: ScoreMeasured) -> str:
             name, place * _ROW + _ROW // 2, values[name], ends[name], at(ends[name][0]), at(ends[name][1])
         )
         parts.append(
-            f'<circle class="{_kind(ends[name])}" cx="{at(values[name])}" cy="{place * _ROW + _ROW // 2}" r="4"/>'
+            f'<circle class="{_kind(name, ends[name])}" cx="{at(values[name])}" cy="{place * _ROW + _ROW // 2}" r="4"/>'
         )
     for mark in _ticks(low, high):
         parts.append(f'<text x="{at(mark)}" y="{bottom + 16}" text-anchor="middle">{signed(mark)}</text>')
-    box = f'viewBox="0 0 {_WIDTH} {bottom + 24}" role="img" aria-label="Paired differences with 95 % intervals"'
-    return f'<svg class="forest" {box}>{"".join(parts)}</svg>'
+    return parts
 
 
 def _whisker(name: str, y: int, value: float, ends: tuple[float, float], left: float, right: float) -> list[str]:
     told = f"{words_of(name)}: {signed(value)} [{signed(ends[0])}, {signed(ends[1])}]"
     return [
         f'<text x="0" y="{y + 4}">{words_of(name)}</text>',
-        f'<line class="{_kind(ends)}" x1="{left}" x2="{right}" y1="{y}" y2="{y}"><title>{told}</title></line>',
+        f'<line class="{_kind(name, ends)}" x1="{left}" x2="{right}" y1="{y}" y2="{y}"><title>{told}</title></line>',
     ]
 
 
-def _kind(ends: tuple[float, float]) -> str:
-    """Whether the interval leaves out zero, and on which side."""
-    return "up" if ends[0] > 0 else "down" if ends[1] < 0 else "even"
+def _kind(name: str, ends: tuple[float, float]) -> str:
+    """Whether the interval leaves out zero, and whether what it shows is better or worse."""
+    if ends[0] <= 0 <= ends[1]:
+        return "even"
+    return "up" if (ends[0] > 0) is not kind_of(name).is_lower_better else "down"
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -103,7 +117,8 @@ def _cell(score: ScoreMeasured, name: str) -> str:
 
 
 def _row(name: str, cells: list[str]) -> str:
-    return f'<tr><th scope="row">{words_of(name)}</th>{"".join(cells)}</tr>'
+    direction = ' <small class="muted">lower is better</small>' if kind_of(name).is_lower_better else ""
+    return f'<tr><th scope="row">{words_of(name)}{direction}</th>{"".join(cells)}</tr>'
 
 
 def _table(heads: Iterable[str], rows: list[str]) -> str:

@@ -133,7 +133,7 @@ def _reading(contents: ReportContents) -> str:
     chosen, found = contents.chosen, contents.found
     said = ["Intervals at 95 %."]
     if chosen is not None and chosen.difference is not None:
-        said.append("The difference is paired by prompt and seed.")
+        said.append("The difference is paired by prompt and seed. Green is better, red is worse.")
         if chosen.difference.policy == "difference" and found.smallest_visible is not None:
             said.append(
                 "The smallest overall difference that this many prompts show in four of five evaluations is "

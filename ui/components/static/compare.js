@@ -32,7 +32,7 @@ async function open(root, id) {
     titled(`Compare ${found.name}`);
     const chosen = chosenFigures(found, state);
     show(head, header(found, state, chosen));
-    show(figures, card("By task", chosen.difference ? forest(chosen, state) : noFigures(found, state)), everyPolicyCard(found));
+    show(figures, card("By task", chosen.difference ? forest(chosen, state, found.figure_kinds) : noFigures(found, state)), everyPolicyCard(found));
   };
   const told = () => {
     history.replaceState(null, "", addressOf(id, state, found.config));

@@ -18,21 +18,18 @@ export function chosenFigures(found, { base, policy }) {
   return { base: of(base), policy: of(policy), difference, smallest };
 }
 
-export function forest({ base, policy, difference, smallest }, state) {
-  const names = rowsOf(difference.values);
-  const ends = names.flatMap((name) => difference.intervals[name] ?? [difference.values[name]]);
-  const low = Math.min(0, ...ends),
-    high = Math.max(0, ...ends);
-  const at = (value) => `${MARGIN + ((100 - 2 * MARGIN) * (value - low)) / (high - low || 1)}%`;
-  const row = (name) =>
+/** `kinds` is the API's figure_kinds: figures of one unit share an axis, and it says where lower is better. */
+export function forest({ base, policy, difference, smallest }, state, kinds) {
+  const [first, ...others] = axesOf(difference, kinds);
+  const row = (name, { at }, scale = null) =>
     h(
       "tr",
       {},
-      h("td", {}, name.replaceAll("_", " ")),
+      h("td", {}, name.replaceAll("_", " "), direction(kinds[name])),
       cell(base, name),
       cell(policy, name),
       h("td", { class: "num" }, signed(difference.values[name]), interval(difference.intervals[name], signed)),
-      h("td", {}, whisker(difference.values[name], difference.intervals[name], at)),
+      h("td", {}, scale, whisker(difference.values[name], difference.intervals[name], at, kinds[name]?.is_lower_better)),
     );
   return h(
     "div",
@@ -40,11 +37,43 @@ export function forest({ base, policy, difference, smallest }, state) {
     h(
       "table",
       { class: "u-table u-forest" },
-      h("thead", {}, h("tr", {}, ...heads(state).concat(h("th", { scope: "col" }, axis(low, high, at))))),
-      h("tbody", {}, ...names.map(row)),
+      h("thead", {}, h("tr", {}, ...heads(state).concat(h("th", { scope: "col" }, axis(first.low, first.high, first.at))))),
+      h(
+        "tbody",
+        {},
+        ...first.names.map((name) => row(name, first)),
+        // A further axis stands above the first figure that it measures.
+        ...others.flatMap((each) => each.names.map((name, place) => row(name, each, place ? null : axis(each.low, each.high, each.at)))),
+      ),
     ),
     h("p", { class: "u-small u-muted", style: "margin-top:12px" }, ...words(smallest)),
   );
+}
+
+/** The figures by unit, with the ends of their axis and where on it a value stands. */
+function axesOf({ values, intervals }, kinds) {
+  const byUnit = new Map();
+  for (const name of rowsOf(values)) {
+    const unit = kinds[name]?.unit ?? name;
+    byUnit.set(unit, [...(byUnit.get(unit) ?? []), name]);
+  }
+  // Pictures that nothing scored have wins and losses of nought, and no figure.
+  return (byUnit.size ? [...byUnit.values()] : [[]]).map((names) => {
+    const ends = names.flatMap((name) => intervals[name] ?? [values[name]]);
+    const low = Math.min(0, ...ends),
+      high = Math.max(0, ...ends);
+    return { names, low, high, at: (value) => `${MARGIN + ((100 - 2 * MARGIN) * (value - low)) / (high - low || 1)}%` };
+  });
+}
+
+function direction(kind) {
+  return kind?.is_lower_better ? h("div", { class: "u-small u-muted" }, "lower is better") : null;
+}
+
+/** Whether an interval leaves out zero: 1 for a gain, -1 for a loss, 0 where it may be chance. */
+function verdict([low, high], isLowerBetter) {
+  const sign = low > 0 ? 1 : high < 0 ? -1 : 0;
+  return isLowerBetter ? -sign : sign;
 }
 
 function rowsOf(values) {
@@ -69,9 +98,10 @@ function interval(ends, tell, kind = "") {
   return ends ? h("div", { class: `u-small u-muted ${kind}` }, `[${tell(ends[0])}, ${tell(ends[1])}]`) : null;
 }
 
-export function whisker(value, ends, at) {
+export function whisker(value, ends, at, isLowerBetter = false) {
   const [low, high] = ends ?? [value, value];
-  const colour = low > 0 ? "var(--u-succeeded)" : high < 0 ? "var(--u-failed)" : "var(--u-muted)";
+  const change = verdict([low, high], isLowerBetter);
+  const colour = change > 0 ? "var(--u-succeeded)" : change < 0 ? "var(--u-failed)" : "var(--u-muted)";
   return h(
     "span",
     { class: "u-chart" },
@@ -89,7 +119,7 @@ export function axis(low, high, at, tell = signed) {
   const marks = ticks(low, high, 4);
   return h(
     "span",
-    { class: "u-chart" },
+    { class: "u-chart u-axis" },
     svg(
       "svg",
       { height: 16, "aria-hidden": "true" },
@@ -100,16 +130,16 @@ export function axis(low, high, at, tell = signed) {
 
 function words(smallest) {
   const visible = `The smallest overall difference that this many prompts show in four of five evaluations is ${figure(smallest)}.`;
-  return ["Intervals at 95 %, the difference paired by prompt and seed. ", smallest === null ? null : visible];
+  return ["Intervals at 95 %, the difference paired by prompt and seed. Green is better, red is worse. ", smallest === null ? null : visible];
 }
 
 /** Every policy's figures by task, each but the first with its difference to the first where that is beyond chance. */
-export function everyPolicy({ scores, differences }) {
+export function everyPolicy({ scores, differences, figure_kinds: kinds }) {
   const names = rowsOf(scores[0].values);
   const toFirst = (label) => differences.find((each) => each.policy === (label === "policy" ? "difference" : `difference:${label}`));
   const value = (score, name) => {
-    const [low, high] = toFirst(score.policy)?.intervals[name] ?? [0, 0];
-    const kind = low > 0 ? "u-up" : high < 0 ? "u-down" : "";
+    const fate = verdict(toFirst(score.policy)?.intervals[name] ?? [0, 0], kinds[name]?.is_lower_better);
+    const kind = fate > 0 ? "u-up" : fate < 0 ? "u-down" : "";
     const change = kind ? signed(toFirst(score.policy).values[name]) : "";
     return h(
       "td",
@@ -126,8 +156,8 @@ export function everyPolicy({ scores, differences }) {
       "table",
       { class: "u-table u-many" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "task"), ...scores.map((score) => h("th", { scope: "col", class: "num" }, nameOf(score.policy))))),
-      h("tbody", {}, ...names.map((name) => h("tr", {}, h("th", { scope: "row" }, name.replaceAll("_", " ")), ...scores.map((score) => value(score, name))))),
+      h("tbody", {}, ...names.map((name) => h("tr", {}, h("th", { scope: "row" }, name.replaceAll("_", " "), direction(kinds[name])), ...scores.map((score) => value(score, name))))),
     ),
-    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, `Intervals at 95 %. A signed number is the paired difference to ${nameOf(scores[0].policy)}, where its interval leaves out zero.`),
+    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, `Intervals at 95 %. A signed number is the paired difference to ${nameOf(scores[0].policy)}, where its interval leaves out zero; green is better.`),
   );
 }
