@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import transaction
 from backend.evaluations import repository, service
 from backend.evaluations.repository import PairChoice, PairPlace
-from backend.pair_sets.formats.csv_table import plain
 from backend.schemas.evaluation import SamplePair
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.sample import Sample
+from backend.spreadsheets import plain
 
 _CHUNK = 500
 

@@ -18,6 +18,7 @@ from backend.prompt_files import Prompt, content_of
 from backend.schemas.base import FieldProblem
 from backend.schemas.prompt_set import MAX_FILE_BYTES, MAX_PROMPTS, PromptEntry, PromptFormat
 from backend.schemas.refusal import refusal
+from backend.spreadsheets import as_written, plain
 
 _NUM_PROBLEMS = 20
 _GENEVAL_KEYS = {"tag", "include", "prompt"}
@@ -62,7 +63,8 @@ def write_prompts(prompts: Iterable[Prompt], wanted: PromptFormat) -> bytes:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("text", "task", "tags"))
-    writer.writerows((each.text, each.task or "", _TAG_MARK.join(each.tags)) for each in prompts)
+    cells = ((each.text, each.task or "", _TAG_MARK.join(each.tags)) for each in prompts)
+    writer.writerows(tuple(map(plain, row)) for row in cells)
     return buffer.getvalue().encode()
 
 
@@ -104,9 +106,11 @@ def _csv_rows(text: str) -> Iterator[Row]:
                     f"row {reader.line_num} has more cells than the header's {len(names)}: put texts with commas "
                     "between quotes"
                 )
-            tags = [tag.strip() for tag in (row.get("tags") or "").split(_TAG_MARK) if tag.strip()]
-            text_of_row = row["text"] if "text" in names else row["prompt"]
-            yield reader.line_num, {"text": text_of_row or "", "task": row.get("task") or None, "tags": tags}
+            text_of_row, task, told = (
+                as_written(row.get(name) or "") for name in ("text" if "text" in names else "prompt", "task", "tags")
+            )
+            tags = [tag.strip() for tag in told.split(_TAG_MARK) if tag.strip()]
+            yield reader.line_num, {"text": text_of_row, "task": task or None, "tags": tags}
     except csv.Error as error:
         raise MalformedError(
             f"row {reader.line_num}: {error}: close every quote, and double those in a text"

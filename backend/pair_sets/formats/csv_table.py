@@ -16,6 +16,7 @@ from backend.pair_sets.formats.pictures import PictureShelf, told_zip
 from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, prompt_problem, refuse_file
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
 from backend.schemas.preference import VoteOutcome
+from backend.spreadsheets import as_written, plain
 
 CSV_FILE = "votes.csv"
 PICTURES = "images"
@@ -25,9 +26,6 @@ COLUMNS = (
     *("guideline_version", "created_at", "policy_0", "policy_1", "run_0", "run_1", "seed_0", "seed_1"),
     *("reward_0", "reward_1", "provenance"),
 )
-
-# A prompt that begins like this would be run as a formula by spreadsheets.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(source: PairSource) -> Iterator[bytes]:
@@ -58,7 +56,7 @@ def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
     about = [pair.provenance.get(f"picture_{place}") or {} for place in (0, 1)]
     shared = {
         "prompt": plain(pair.prompt),
-        "task": pair.task or "",
+        "task": plain(pair.task or ""),
         "image_0": f"{PICTURES}/{pair.image_0}",
         "image_1": f"{PICTURES}/{pair.image_1}",
         "provenance": json.dumps(pair.provenance, sort_keys=True),
@@ -90,11 +88,6 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-def plain(text: str) -> str:
-    """The text with an apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
 def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, int]]:
     """Pairs of a CSV file beside its pictures, or of a folder or zip that holds both.
 
@@ -120,9 +113,7 @@ def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, 
 
 
 def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, line: dict[str, Any]) -> None:
-    prompt = line["prompt"] or ""
-    if prompt.startswith("'") and prompt[1:].startswith(_FORMULA):
-        prompt = prompt[1:]
+    prompt = as_written(line["prompt"] or "")
     if (problem := prompt_problem(prompt)) is not None:
         gathering.refuse(row, "prompt", problem)
         return
@@ -154,5 +145,5 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
         guideline_version=int(version) if re.fullmatch(r"[0-9]{1,9}", version) else None,
     )
     provenance = {"row": row} | ({"told": line["provenance"]} if line.get("provenance") else {})
-    task, votes = line.get("task") or None, (vote,) if rater else ()
+    task, votes = as_written(line.get("task") or "") or None, (vote,) if rater else ()
     gathering.add(Pair(prompt, task, str(names[0]), str(names[1]), label, votes, provenance), row, "image_1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -41,6 +42,14 @@ def test_what_is_written_is_read_back(wanted: PromptFormat) -> None:
     prompts = (Prompt('say "a, b"', "colors", ("one", "two")), Prompt("eine Straße\u2028zwei"), Prompt("=1+1"))
     assert read_prompts(write_prompts(prompts, wanted), wanted) == prompts
     assert tuple(map(prompt_of, content_of(prompts).split(b"\n")[:-1])) == prompts
+
+
+def test_no_cell_of_a_csv_file_is_a_formula_and_each_is_read_back() -> None:
+    prompts = (Prompt('=HYPERLINK("http://a")', "=1+1", ("@SUM(A1)", "-2")), Prompt("'=2", "'-x", ("plain",)))
+    content = write_prompts(prompts, CSV)
+    cells = [cell for row in csv.reader(content.decode().splitlines()) for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == []
+    assert read_prompts(content, CSV) == prompts
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,18 @@ def test_there_is_one_line_a_vote_with_its_provenance(source: PairSource) -> Non
 def test_a_prompt_that_looks_like_a_formula_is_no_formula(source: PairSource) -> None:
     lines = list(csv.DictReader(io.StringIO(b"".join(csv_table.write(source)).decode())))
     assert lines[-1]["prompt"] == "'=two stars"
+
+
+def test_a_task_that_looks_like_a_formula_is_none_in_the_table_and_is_read_back(
+    source: PairSource, pair_sets: PairSets, tmp_path: Path
+) -> None:
+    tasked = replace(source, pairs=tuple(replace(pair, task="=1+1") for pair in source.pairs))
+    lines = list(csv.DictReader(io.StringIO(b"".join(csv_table.write(tasked)).decode())))
+    assert {line["task"] for line in lines} == {"'=1+1"}
+    path = tmp_path / "export.zip"
+    path.write_bytes(b"".join(csv_table.write_with_pictures(tasked)))
+    with pair_sets.making() as new:
+        assert {pair.task for pair in csv_table.read(path, path.name, new)[0]} == {"=1+1"}
 
 
 def test_a_zip_is_imported_as_it_was_exported(source: PairSource, pair_sets: PairSets, tmp_path: Path) -> None:
