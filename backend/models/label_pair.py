@@ -28,6 +28,7 @@ class LabelPairRow(Row):
     side_1: Mapped[dict[str, Any]] = mapped_column(JSONB)
     is_gold: Mapped[bool]
     known: Mapped[str | None] = mapped_column(Text)
-    # Votes that stand, without skips, and how much of them is for the first picture: written with every vote.
+    # Votes that stand, without skips and without those of excluded raters, and how much of them is for the first
+    # picture: written with every vote, and when a rater is excluded or taken back in.
     num_votes: Mapped[int] = mapped_column(server_default=text("0"))
     sum_first: Mapped[float] = mapped_column(server_default=text("0"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, func, insert, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFoundError
@@ -16,6 +16,27 @@ from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, Vo
 from backend.schemas.preference import VoteOutcome
 
 STANDS: ColumnElement[bool] = VoteRow.undone_at.is_(None) & (VoteRow.outcome != VoteOutcome.SKIP)
+
+
+_PAIRS_OF_RATER = text("""
+SELECT id FROM label_pair WHERE id IN (
+    SELECT pair_id FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL AND outcome <> 'skip'
+) ORDER BY id FOR NO KEY UPDATE
+""")
+_RECOUNT = text("""
+UPDATE label_pair SET num_votes = counted.num_votes, sum_first = counted.sum_first
+FROM (
+    SELECT
+        pair.id,
+        count(rater.id) AS num_votes,
+        coalesce(sum(CASE vote.outcome WHEN '0' THEN 1 WHEN '1' THEN 0 ELSE 0.5 END)
+            FILTER (WHERE rater.id IS NOT NULL), 0) AS sum_first
+    FROM label_pair AS pair
+    LEFT JOIN vote ON vote.pair_id = pair.id AND vote.undone_at IS NULL AND vote.outcome <> 'skip'
+    LEFT JOIN rater ON rater.id = vote.rater_id AND NOT rater.is_excluded
+    WHERE pair.id = ANY(:pair_ids) GROUP BY pair.id
+) AS counted WHERE label_pair.id = counted.id
+""")
 
 
 @dataclass(frozen=True)
@@ -87,11 +108,20 @@ def add_pairs(session: Session, *, task_id: UUID, pairs: Sequence[dict[str, Any]
 
 
 def get_rater(session: Session, *, rater_id: UUID) -> RaterRow:
-    """A rater, locked; NotFoundError when there is none."""
-    row = session.get(RaterRow, rater_id, with_for_update=True)
+    """A rater, locked against their votes and not against their holds; NotFoundError when there is none."""
+    row = session.get(RaterRow, rater_id, with_for_update={"key_share": True})
     if row is None:
         raise NotFoundError(f"there is no rater {rater_id}: GET /api/v1/label-tasks/{{id}}/raters lists a task's")
     return row
+
+
+def recount_pairs(session: Session, *, rater_id: UUID) -> None:
+    """Counts anew the votes of all pairs that a rater voted on: those that stand, of raters who are not excluded.
+
+    The rater is locked by then. Votes of others that arrive meanwhile wait for the pairs and add themselves after.
+    """
+    pair_ids = session.scalars(_PAIRS_OF_RATER, {"rater_id": rater_id}).all()
+    session.execute(_RECOUNT, {"pair_ids": list(pair_ids)})
 
 
 def list_raters(

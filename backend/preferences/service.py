@@ -104,11 +104,13 @@ def create_rater(session: Session, task_id: UUID, wanted: RaterCreate) -> NewRat
 
 
 def edit_rater(session: Session, rater_id: UUID, changes: RaterEdit) -> Rater:
-    """Changes what is known of a rater; their votes stay."""
+    """Changes what is known of a rater; their votes stay, and where they count no more their pairs want others."""
     row = repository.get_rater(session, rater_id=rater_id)
     for name, value in changes.model_dump(exclude_none=True).items():
         setattr(row, name, value)
     session.flush()
+    if changes.is_excluded is not None:
+        repository.recount_pairs(session, rater_id=rater_id)
     return rater_of_row(row, *repository.votes_of_rater(session, rater_id=rater_id))
 
 

@@ -23,21 +23,23 @@ _SHARES = {VoteOutcome.FIRST: 1.0, VoteOutcome.SECOND: 0.0, VoteOutcome.TIE: 0.5
 # One statement, one round trip: the vote, the pair's count and the end of the hold are there together or not at all. A
 # vote of the same UUID, or a second one of this rater on this pair, adds nothing, however many arrive at the same
 # moment; nor does one behind a withdrawn link, on a pair of another task, or under a guideline that there is not.
+# Whoever excludes the rater meanwhile waits for this vote, or this vote for them: it is counted only if theirs count.
 _STORE = driver_sql("""
-WITH stored AS (
+WITH sender AS (
+    SELECT id, label_task_id, is_excluded FROM rater WHERE id = :rater_id AND NOT is_revoked FOR SHARE
+), stored AS (
     INSERT INTO vote
     (id, label_task_id, pair_id, rater_id, choice, outcome, is_swapped, latency_ms, guideline_version)
-    SELECT :id, task.id, pair.id, rater.id, :choice, :outcome, :is_swapped, :latency_ms,
+    SELECT :id, task.id, pair.id, sender.id, :choice, :outcome, :is_swapped, :latency_ms,
         coalesce(:guideline_version, cardinality(task.guidelines))
-    FROM rater
-    JOIN label_task AS task ON task.id = rater.label_task_id
+    FROM sender
+    JOIN label_task AS task ON task.id = sender.label_task_id
     JOIN label_pair AS pair ON pair.label_task_id = task.id
-    WHERE rater.id = :rater_id AND NOT rater.is_revoked AND pair.id = :pair_id
-    AND coalesce(:guideline_version, 1) <= cardinality(task.guidelines)
+    WHERE pair.id = :pair_id AND coalesce(:guideline_version, 1) <= cardinality(task.guidelines)
     ON CONFLICT DO NOTHING RETURNING pair_id, created_at
 ), counted AS (
     UPDATE label_pair SET num_votes = num_votes + :num_votes, sum_first = sum_first + :share
-    FROM stored WHERE label_pair.id = stored.pair_id
+    FROM stored, sender WHERE label_pair.id = stored.pair_id AND NOT sender.is_excluded
 ), let_go AS (
     DELETE FROM pair_hold USING stored WHERE pair_hold.pair_id = stored.pair_id AND rater_id = :rater_id
 )
@@ -107,11 +109,13 @@ def undo_vote(session: Session, task: LabelTaskRow, rater: RaterRow, vote_id: UU
     row = session.get(VoteRow, vote_id)
     if row is None or row.rater_id != rater.id:
         raise NotFoundError(f"you have no vote {vote_id}: only a vote that arrived can be taken back")
+    # In the order in which a vote and an exclusion lock them too.
+    session.refresh(rater, with_for_update={"read": True})
     pair = _pair_of(session, task, row.pair_id, is_locked=True)
     session.refresh(row)
     if row.undone_at is None:
         session.execute(update(VoteRow).where(VoteRow.id == vote_id).values(undone_at=func.now()))
-        if row.outcome in _SHARES:
+        if row.outcome in _SHARES and not rater.is_excluded:
             pair.num_votes -= 1
             pair.sum_first -= _SHARES[VoteOutcome(row.outcome)]
         hold(session, rater.id, pair.id)
