@@ -91,9 +91,12 @@ def _couples(session: Session, source: PairSourceConfig, chance: random.Random) 
     run = runs.get_run(session, run_id=source.run_id)
     if source.kind is PairSourceKind.EVALUATION:
         first, second = source.policies
-        found = _pictures(session, run, GroupRow.purpose == EVALUATE, lambda group: group.policy)
+        is_own = GroupRow.purpose == EVALUATE
         return _same_seed(
-            [each for each in found if each.policy == first], [each for each in found if each.policy == second]
+            *(
+                _pictures(session, run, is_own & (GroupRow.policy == each), lambda group: group.policy)
+                for each in (first, second)
+            )
         )
     if source.kind is PairSourceKind.CHECKPOINTS:
         return _of_steps(session, run, source)
@@ -111,14 +114,16 @@ def _couples(session: Session, source: PairSourceConfig, chance: random.Random) 
 def _pictures(
     session: Session, run: RunRow, which: ColumnElement[bool], name: Callable[[GroupRow], str]
 ) -> list[Picture]:
+    """The newest `MOST_SAMPLES` of a run's pictures, in the order in which they were made."""
     query = (
         select(SampleRow, GroupRow)
         .join(GroupRow, GroupRow.id == SampleRow.group_id)
         .where(SampleRow.run_id == run.id, which)
-        .order_by(GroupRow.step, GroupRow.index, SampleRow.index)
+        .order_by(GroupRow.step.desc(), GroupRow.index.desc(), SampleRow.index.desc())
         .limit(MOST_SAMPLES)
     )
-    return [Picture(sample, group, name(group)) for sample, group in session.execute(query)]
+    found = [Picture(sample, group, name(group)) for sample, group in session.execute(query)]
+    return found[::-1]
 
 
 def _of_steps(session: Session, run: RunRow, source: PairSourceConfig) -> list[Couple]:
@@ -130,9 +135,11 @@ def _of_steps(session: Session, run: RunRow, source: PairSourceConfig) -> list[C
     if least is None:
         return []
     first, second = source.steps or (least, most)
-    found = _pictures(session, run, is_probe & GroupRow.step.in_((first, second)), lambda group: f"step {group.step}")
     return _same_seed(
-        [each for each in found if each.group.step == first], [each for each in found if each.group.step == second]
+        *(
+            _pictures(session, run, is_probe & (GroupRow.step == each), lambda group: f"step {group.step}")
+            for each in (first, second)
+        )
     )
 
 
