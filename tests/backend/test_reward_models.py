@@ -52,7 +52,7 @@ def test_a_reward_model_tells_its_report_and_where_it_comes_from(
     run_id = launch(api, pair_set)
     waiting = api.get(f"{MODELS}/{run_id}").json()
     assert (waiting["status"], waiting["report"]) == ("queued", None)
-    assert "there is no reward model at" in waiting["refusal"]
+    assert "it has not begun" in waiting["refusal"]
 
     write_reward(settings.runs_dir, run_id)
     trained = {"kind": "train", "rewards": [{"name": "learned", "source": f"run:{run_id}"}]}
