@@ -135,6 +135,19 @@ def test_any_two_of_many_policies_are_compared_and_a_link_opens_the_same(open_pa
     expect(linked.get_by_label("By task")).to_contain_text("between tuned and again there is none")
 
 
+def test_the_first_policy_seen_from_another_has_the_turned_difference(
+    open_page: OpenPage, client: StudioClient, many: Run
+) -> None:
+    measured = client.get_comparison(many.id).difference
+    assert measured is not None
+    page = open_page(f"/compare?id={many.id}&base=policy&policy=base")
+    wins, losses = (f"{measured.values[name]:g}" for name in ("num_losses", "num_wins"))
+    expect(page.get_by_text(re.compile(f"{wins} wins?, {losses} loss(es)?, .* of all pictures"))).to_be_visible()
+    expect(page.locator(".u-forest tbody tr").first).to_contain_text("overall")
+    answer = page.request.get(f"/api/v1/evaluations/{many.id}/export?format=html&base=policy&policy=base")
+    assert '<svg class="forest"' in answer.text()
+
+
 def test_a_rise_of_fid_is_a_loss_and_stands_on_an_axis_of_its_own(open_page: OpenPage, many: Run) -> None:
     def with_distance(route: Route) -> None:
         found = route.fetch().json()

@@ -13,10 +13,12 @@ from backend.evaluations.report.figures import (
     every_policy_table,
     figure_names,
     forest,
+    turned,
 )
 from backend.evaluations.report.pairs import pair_tiles
 from backend.evaluations.report.words import counted, figure, interval, name_of, signed, text, words_of
 from backend.schemas.evaluation import Comparison, PairTally, SamplePair
+from backend.schemas.event import ScoreMeasured
 from backend.schemas.overlap import Overlap
 
 STYLE = Path(__file__).with_name("style.css").read_text()
@@ -45,10 +47,16 @@ class ReportContents:
         scores = {score.policy: score for score in self.found.scores}
         if self.base not in scores or self.policy not in scores:
             return None
-        name = "difference" if self.policy == "policy" else f"difference:{self.policy}"
-        is_to_first = self.found.scores[0].policy == self.base
-        differences = {each.policy: each for each in self.found.differences} if is_to_first else {}
-        return ChosenFigures(scores[self.base], scores[self.policy], differences.get(name))
+        return ChosenFigures(scores[self.base], scores[self.policy], self._difference(self.found.scores[0].policy))
+
+    def _difference(self, first: str) -> ScoreMeasured | None:
+        """The two policies' difference: each is measured to the first policy, so between two others there is none."""
+        if first not in (self.base, self.policy):
+            return None
+        other = self.policy if first == self.base else self.base
+        name = "difference" if other == "policy" else f"difference:{other}"
+        found = next((each for each in self.found.differences if each.policy == name), None)
+        return turned(found) if found is not None and other == self.base else found
 
 
 def write_report(contents: ReportContents, runs_dir: Path) -> Iterator[bytes]:
@@ -140,7 +148,8 @@ def _reading(contents: ReportContents) -> str:
                 f"{figure(found.smallest_visible)}."
             )
     else:
-        said.append("No paired difference was measured between these two.")
+        first = name_of(found.scores[0].policy)
+        said.append(f"No paired difference was measured between these two: each is measured to {first}.")
     return f'<small class="muted">{" ".join(said)}</small>'
 
 

@@ -137,7 +137,7 @@ function headline({ base, policy, difference }, state) {
 
 function noFigures(found, { base, policy }) {
   const why = found.difference || found.differences.length
-    ? `Differences are measured to ${nameOf(found.scores[0].policy)}, paired by prompt and seed; between ${nameOf(base)} and ${nameOf(policy)} there is none. The table below has each policy's own figures.`
+    ? `Differences are measured to ${nameOf(found.scores[0].policy)}, paired by prompt and seed; between ${nameOf(base)} and ${nameOf(policy)} there is none. The table below has each policy's own figures; an interval of these two takes an evaluation of one with the other as its base.`
     : TERMINAL.includes(found.status)
       ? "There are none: the evaluation ended before its last picture, and intervals need all of them."
       : "The figures come with the last picture: intervals need all of them.";

@@ -7,15 +7,34 @@ const ROW = 24,
   MARGIN = 4; // Per cent of the axis that stay free at either end, for half a dot or a number.
 const HIDDEN = ["num_wins", "num_losses", "num_ties", "win_rate"];
 
-/** The figures of the two policies that a state names; their difference where one was measured. */
+/**
+ * The figures of the two policies that a state names; their difference where one was measured, which is to the first
+ * policy: where that is the one that is compared, it is turned.
+ */
 export function chosenFigures(found, { base, policy }) {
   const of = (label) => found.scores.find((score) => score.policy === label) ?? null;
-  const name = policy === "policy" ? "difference" : `difference:${policy}`;
-  const isToFirst = found.scores[0]?.policy === base;
-  const difference = isToFirst ? (found.differences.find((each) => each.policy === name) ?? null) : null;
+  const first = found.scores[0]?.policy;
+  const measured = base === first ? toFirst(found, policy) : policy === first ? toFirst(found, base) : null;
+  const difference = measured && policy === first ? turned(measured) : measured;
   // It is told of the first two.
-  const smallest = name === "difference" && difference ? found.smallest_visible : null;
+  const smallest = measured?.policy === "difference" ? found.smallest_visible : null;
   return { base: of(base), policy: of(policy), difference, smallest };
+}
+
+function toFirst({ differences }, label) {
+  const name = label === "policy" ? "difference" : `difference:${label}`;
+  return differences.find((each) => each.policy === name) ?? null;
+}
+
+/** The same difference seen from the other policy. Of a paired difference that is exact, its interval too. */
+function turned({ values, intervals, ...told }) {
+  const { num_wins: wins, num_losses: losses, num_ties: ties } = values;
+  // What is won of the pairs that differ is a share: the rest is what the other wins.
+  const turn = (name) => (value) => (value === null ? null : (name === "win_rate" ? 1 : 0) - value);
+  const all = Object.entries(values).map(([name, value]) => [name, turn(name)(value)]);
+  const ends = Object.entries(intervals).map(([name, each]) => [name, each.map(turn(name)).reverse()]);
+  const counts = wins === undefined ? {} : { num_wins: losses, num_losses: wins, num_ties: ties };
+  return { ...told, values: { ...Object.fromEntries(all), ...counts }, intervals: Object.fromEntries(ends) };
 }
 
 /** `kinds` is the API's figure_kinds: figures of one unit share an axis, and it says where lower is better. */
@@ -134,13 +153,13 @@ function words(smallest) {
 }
 
 /** Every policy's figures by task, each but the first with its difference to the first where that is beyond chance. */
-export function everyPolicy({ scores, differences, figure_kinds: kinds }) {
+export function everyPolicy(found) {
+  const { scores, figure_kinds: kinds } = found;
   const names = rowsOf(scores[0].values);
-  const toFirst = (label) => differences.find((each) => each.policy === (label === "policy" ? "difference" : `difference:${label}`));
   const value = (score, name) => {
-    const fate = verdict(toFirst(score.policy)?.intervals[name] ?? [0, 0], kinds[name]?.is_lower_better);
+    const fate = verdict(toFirst(found, score.policy)?.intervals[name] ?? [0, 0], kinds[name]?.is_lower_better);
     const kind = fate > 0 ? "u-up" : fate < 0 ? "u-down" : "";
-    const change = kind ? signed(toFirst(score.policy).values[name]) : "";
+    const change = kind ? signed(toFirst(found, score.policy).values[name]) : "";
     return h(
       "td",
       { class: "num", "data-name": nameOf(score.policy) },
