@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
@@ -21,7 +22,7 @@ from backend.schemas.preference import LabelTask, LabelTaskCreate, PairSourceCon
 _LONGEST_NAME = 120
 
 
-def ask_people(session: Session, run_id: UUID, wanted: SamplesForPeople) -> LabelTask:
+def ask_people(session: Session, run_id: UUID, wanted: SamplesForPeople, runs_dir: Path) -> LabelTask:
     """Makes the label task that asks people about a run: of the first source that gives all pairs, else most.
 
     Raises:
@@ -38,7 +39,7 @@ def ask_people(session: Session, run_id: UUID, wanted: SamplesForPeople) -> Labe
             votes_per_pair=wanted.votes_per_pair,
         )
         try:
-            num_pairs = len(pairs_for(session, task))
+            num_pairs = len(pairs_for(session, task, runs_dir))
         except MalformedError as error:
             problem = str(error)
             continue
@@ -47,7 +48,7 @@ def ask_people(session: Session, run_id: UUID, wanted: SamplesForPeople) -> Labe
         if num_pairs == task.num_pairs:
             break
     if chosen is not None:
-        return service.create_task(session, chosen)
+        return service.create_task(session, chosen, runs_dir)
     before = "" if wanted.step is None else f" up to step {wanted.step}"
     raise ConflictError(f"no pairs can be made of run {run_id}{before}, {problem}: ask again when it has made more")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
-from backend.dependencies import After, IdempotencyKey, Limit, SessionDep, decode_cursor, encode_cursor
+from backend.dependencies import After, IdempotencyKey, Limit, RunsDirDep, SessionDep, decode_cursor, encode_cursor
 from backend.idempotency import once
 from backend.preferences import asking, repository, service
 from backend.schemas.base import Page
@@ -33,11 +33,11 @@ IfMatch = Annotated[str | None, Header(alias="If-Match", description="Answers 41
 
 @router.post("/label-tasks", status_code=201)
 def create_label_task(
-    session: SessionDep, response: Response, wanted: LabelTaskCreate, key: IdempotencyKey = None
+    session: SessionDep, runs_dir: RunsDirDep, response: Response, wanted: LabelTaskCreate, key: IdempotencyKey = None
 ) -> LabelTask:
     """Makes pairs of a source and asks people about them; add raters next."""
     request = f"POST /label-tasks {wanted.model_dump_json()}"
-    task = once(session, key, request, LabelTask, lambda: service.create_task(session, wanted))
+    task = once(session, key, request, LabelTask, lambda: service.create_task(session, wanted, runs_dir))
     response.headers["Location"] = f"/api/v1/label-tasks/{task.id}"
     return task
 
@@ -45,6 +45,7 @@ def create_label_task(
 @router.post("/runs/{run_id}/label-tasks", status_code=201)
 def ask_people(
     session: SessionDep,
+    runs_dir: RunsDirDep,
     response: Response,
     run_id: UUID,
     wanted: SamplesForPeople | None = None,
@@ -57,7 +58,7 @@ def ask_people(
     """
     wanted = wanted or SamplesForPeople()
     request = f"POST /runs/{run_id}/label-tasks {wanted.model_dump_json()}"
-    task = once(session, key, request, LabelTask, lambda: asking.ask_people(session, run_id, wanted))
+    task = once(session, key, request, LabelTask, lambda: asking.ask_people(session, run_id, wanted, runs_dir))
     response.headers["Location"] = f"/api/v1/label-tasks/{task.id}"
     return task
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import MalformedError, NotFoundError
 from backend.models import GroupRow, RunRow, SampleRow
+from backend.preferences.sizes import check_sizes
 from backend.runs import repository as runs
 from backend.schemas.base import FieldProblem
 from backend.schemas.preference import (
@@ -61,12 +63,13 @@ class Picture:
 Couple = tuple[Picture, Picture]
 
 
-def pairs_for(session: Session, wanted: LabelTaskCreate) -> list[dict[str, Any]]:
+def pairs_for(session: Session, wanted: LabelTaskCreate, runs_dir: Path) -> list[dict[str, Any]]:
     """The columns of a task's pairs, gold ones among the others, in an order of chance that the source's run seeds.
 
     Raises:
         NotFoundError: when a run or a sample is not there.
-        MalformedError: when the source has no two different pictures of one prompt, or too few clear ones for gold.
+        MalformedError: when the source has no two different pictures of one prompt, too few clear ones for gold, or
+            pictures of two sizes.
     """
     chance = random.Random(f"{_CHANCE} {wanted.source.run_id}")
     couples = [each for each in _couples(session, wanted.source, chance) if _differs(each)]
@@ -83,6 +86,7 @@ def pairs_for(session: Session, wanted: LabelTaskCreate) -> list[dict[str, Any]]
     rows = [_columns(couple, None) for couple in chosen]
     rows += [_columns(couple, known) for couple, known in gold]
     rows += [_columns(_named(session, pair), pair.known) for pair in wanted.gold_pairs]
+    check_sizes(runs_dir, rows)
     chance.shuffle(rows)
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -36,7 +37,7 @@ from backend.schemas.preference import (
 RATER_PAGE = "/rate"
 
 
-def create_task(session: Session, wanted: LabelTaskCreate) -> LabelTask:
+def create_task(session: Session, wanted: LabelTaskCreate, runs_dir: Path) -> LabelTask:
     """Makes a task with its pairs.
 
     Raises:
@@ -45,7 +46,7 @@ def create_task(session: Session, wanted: LabelTaskCreate) -> LabelTask:
     """
     runs = (wanted.source.run_id, wanted.source.other_run_id)
     lock_named(session, [name_of_run(each) for each in runs if each is not None])
-    pairs = pairs_for(session, wanted)
+    pairs = pairs_for(session, wanted, runs_dir)
     row = LabelTaskRow(
         name=wanted.name,
         guidelines=[wanted.guideline],

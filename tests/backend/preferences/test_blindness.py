@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import zlib
-from uuid import uuid4
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID, uuid4
 
 from fastapi.testclient import TestClient
 from PIL import Image, PngImagePlugin
 
+from backend.artifacts import run_folder
 from backend.preferences.rating_endpoints import _bare
-from tests.backend.preferences.conftest import DOOR, MakeRater, MakeTask
+from backend.schemas.sample import GroupRecord
+from tests.backend.preferences.conftest import DOOR, TASKS, MakeRater, MakeTask
 from tests.backend.preferences.test_rating import vote
 
 
@@ -55,6 +59,30 @@ def test_what_no_reader_of_pictures_shows_is_left_out_too() -> None:
     hidden = [_chunk(name, b"the secret policy") for name in (b"tEXt", b"tIME", b"eXIf", b"prIv")]
     loud = whole[:33] + b"".join(hidden) + whole[33:end] + b"".join(hidden) + whole[end:]
     assert _bare(loud + b"the secret policy") == whole
+
+
+def test_pictures_of_two_sizes_make_no_task_for_their_size_would_tell_which_is_which(
+    api: TestClient, add: Callable[..., None], make_group: Callable[..., GroupRecord], tmp_path: Path
+) -> None:
+    runs = [api.post("/api/v1/runs", json={"config": {"kind": "sample", "name": name}}).json() for name in "ab"]
+    for run, side in zip(runs, (64, 256), strict=True):
+        group = make_group(step=side)
+        add(UUID(run["id"]), group, purpose="sample")
+        _draw(tmp_path, run["id"], group, side)
+    source = {"kind": "runs", "run_id": runs[0]["id"], "other_run_id": runs[1]["id"]}
+    refused = api.post(TASKS, json={"name": "Sizes", "source": source})
+    assert refused.status_code == 422
+    assert "64 x 64 pixels by a and of 256 x 256 by b" in refused.json()["detail"]
+    assert "make both of one size" in refused.json()["detail"]
+    _draw(tmp_path, runs[1]["id"], make_group(step=256), 64)
+    assert api.post(TASKS, json={"name": "Sizes", "source": source}).status_code == 201
+
+
+def _draw(tmp_path: Path, run_id: str, group: GroupRecord, side: int) -> None:
+    for sample in group.samples:
+        path = run_folder(tmp_path / "runs", UUID(run_id)).path(sample.image_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (side, side), "red").save(path)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
