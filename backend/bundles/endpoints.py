@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from backend.artifacts import run_folder
-from backend.bundles.contents import Bundle, Choice, piecewise
+from backend.bundles.contents import Choice, piecewise
 from backend.dependencies import RunsDirDep, SessionDep, sessions_of
 from backend.runs import repository as runs
 
@@ -34,6 +34,6 @@ def get_bundle(
     runs.get_run(session, run_id=run_id)
     choice = Choice(num_groups=num_groups, has_inputs=inputs, has_weights=weights)
     folder = run_folder(runs_dir, run_id)
-    pieces = piecewise(sessions_of(request), lambda own: Bundle(own, runs.get_run(own, run_id=run_id), folder, choice))
+    pieces = piecewise(sessions_of(request), lambda own: runs.get_run(own, run_id=run_id), folder, choice)
     headers = {"Content-Disposition": f'attachment; filename="run-{run_id}.zip"'}
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)

@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from backend.models import LabelPairRow, LabelTaskRow, RaterRow, SampleRow, VoteRow
 
+# Postgres takes at most 65,535 values in one statement.
+_IDS_AT_ONCE = 10_000
+
 
 def votes_of(session: Session, *, run_id: UUID) -> tuple[list[dict[str, Any]], set[UUID]]:
     """The votes on pairs with a sample of the run, undone ones included, and the groups of the samples voted on."""
@@ -27,8 +30,13 @@ def votes_of(session: Session, *, run_id: UUID) -> tuple[list[dict[str, Any]], s
     for vote, pair, rater, task in session.execute(query):
         lines.append(_line(vote, pair, rater, task))
         samples |= {UUID(side["sample_id"]) for side in (pair.side_0, pair.side_1)}
-    groups = session.scalars(select(SampleRow.group_id).where(SampleRow.id.in_(samples), SampleRow.run_id == run_id))
-    return lines, set(groups)
+    groups: set[UUID] = set()
+    wanted = list(samples)
+    for begin in range(0, len(wanted), _IDS_AT_ONCE):
+        ids = wanted[begin : begin + _IDS_AT_ONCE]
+        of_samples = select(SampleRow.group_id).where(SampleRow.id.in_(ids), SampleRow.run_id == run_id)
+        groups |= set(session.scalars(of_samples))
+    return lines, groups
 
 
 def _line(vote: VoteRow, pair: LabelPairRow, rater: RaterRow, task: LabelTaskRow) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.artifacts import run_folder
-from backend.bundles.contents import chosen_of
+from backend.bundles.contents import Choice, piecewise
 from backend.bundles.inputs import inputs_of, tree_sha256
 from backend.bundles.manifest import verify
+from backend.bundles.snapshot import chosen_of
 from backend.models import RunRow
+from backend.runs.repository import get_run
 from backend.schemas.sample import GroupRecord
 from tests.backend.conftest import write_files
 
@@ -64,6 +67,28 @@ def test_rows_are_lines_and_chosen_pictures_lie_beside_them(
         "trajectories/000008/000.npz",
     ], "what is gone from the disk is told"
     assert [json.loads(line)["text"] for line in files["prompts.jsonl"].splitlines()][:2] == ["prompt 1", "prompt 2"]
+
+
+def test_who_downloads_slowly_holds_no_session_and_what_the_run_adds_meanwhile_is_left_out(
+    sessions: sessionmaker[Session],
+    make_run: Callable[..., RunRow],
+    make_group: Callable[..., GroupRecord],
+    add: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    row = make_run(worker="w")
+    add(row.id, make_group(step=1))
+    pool = sessions.kw["bind"].pool
+    held = pool.checkedout()
+    folder, choice = run_folder(tmp_path / "runs", row.id), Choice(num_groups=24, has_inputs=True, has_weights=False)
+    pieces = piecewise(sessions, lambda own: get_run(own, run_id=row.id), folder, choice)
+    first = next(pieces)
+    assert pool.checkedout() == held, "after the first piece no connection is held"
+    add(row.id, make_group(step=2))
+    path = tmp_path / "slow.zip"
+    path.write_bytes(first + b"".join(pieces))
+    assert verify(path) == []
+    assert [json.loads(line)["step"] for line in read(path)[0]["samples.jsonl"].splitlines()] == [1]
 
 
 def test_an_unknown_run_has_no_bundle(api: TestClient) -> None:
