@@ -13,13 +13,17 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from backend.errors import StudioError
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people")]
 
-# Columns that are copied: never broken over lines.
-_WHOLE = ("id", "source", "name", "kind", "status", "step", "reward", "created")
+# Columns that are copied or are numbers: never broken over lines, never cut.
+_WHOLE = ("id", "source", "kind", "status", "step", "reward", "created")
+# A long name is cut; any other text is broken over lines, none narrower than it is read well.
+_WIDEST_NAME = 40
+_NARROWEST_TEXT = 24
 _STATUS_STYLES = {
     "running": "blue",
     "paused": "yellow",
@@ -56,16 +60,27 @@ def print_json_line(value: BaseModel) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
-    """A plain table, or the sentence that says why there is none."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="ellipsis" if column == "name" else "fold", no_wrap=column in _WHOLE)
-    for row in rows:
-        table.add_row(*row)
-    if table.row_count:
-        out().print(table)
-    else:
+    """A plain table, or the sentence that says why there is none; wider than the terminal where ids need it."""
+    lines = list(rows)
+    if not lines:
         err().print(escape(empty))
+        return
+    table, console = Table(box=None, pad_edge=False, header_style="bold"), out()
+    needed = 0
+    for place, column in enumerate(columns):
+        longest = max(Text.from_markup(cell).cell_len for cell in (column, *(line[place] for line in lines)))
+        if column == "name":
+            width = min(longest, _WIDEST_NAME)
+            table.add_column(column, overflow="ellipsis", no_wrap=True, max_width=width)
+        else:
+            is_whole = column in _WHOLE
+            width = longest if is_whole else min(longest, _NARROWEST_TEXT)
+            table.add_column(column, overflow="fold", no_wrap=is_whole, min_width=width)
+        needed += width + 1
+    for line in lines:
+        table.add_row(*line)
+    console.width = max(console.width, needed + len(columns))
+    console.print(table)
 
 
 def show_error(error: StudioError) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli.configuration import checked
+from backend.cli.output import print_table
 from backend.db import transaction
 from backend.errors import MalformedError
 from backend.models import RunRow
@@ -244,3 +245,16 @@ def test_version_and_openapi_need_no_studio(shell: Shell) -> None:
     assert json.loads(shell.out)["name"] == "unmask-studio"
     assert shell("openapi") == 0
     assert "/api/v1/runs" in json.loads(shell.out)["paths"]
+
+
+def test_a_table_cuts_no_id_whatever_else_is_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    whole = "01a22169-b166-740c-9abc-0123456789ab"
+    print_table(("id", "name", "tasks", "created"), [(whole, "n" * 300, "two words " * 9, "3 min ago")], "none")
+    told = capsys.readouterr().out
+    assert whole in told
+    assert "3 min ago" in told
+    assert told.count("two") == 9
+    assert max(map(len, told.splitlines())) < 130
