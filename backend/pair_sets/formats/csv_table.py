@@ -7,15 +7,21 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from backend.pair_sets.folder import NewPairSet
 from backend.pair_sets.formats.pictures import PictureShelf, told_zip
-from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, prompt_problem, refuse_file
+from backend.pair_sets.formats.rows import (
+    Gathering,
+    choice_of,
+    choice_problem,
+    label_problem,
+    moment_problem,
+    prompt_problem,
+    refuse_file,
+)
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
-from backend.schemas.preference import VoteOutcome
 from backend.spreadsheets import as_written, plain
 
 CSV_FILE = "votes.csv"
@@ -81,13 +87,6 @@ def _lines(pair: Pair) -> Iterator[dict[str, Any]]:
         }
 
 
-def _is_moment(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
 def read(path: Path, name: str, new: NewPairSet) -> tuple[list[Pair], dict[str, int]]:
     """Pairs of a CSV file beside its pictures, or of a folder or zip that holds both.
 
@@ -128,12 +127,12 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
     if None in names:
         return
     moment = line.get("created_at") or None
-    if moment is not None and not _is_moment(moment):
-        gathering.refuse(row, "created_at", f"{moment!r} is no moment: write 2026-05-01T10:00:00+00:00, or nothing")
+    if (problem := moment_problem(moment)) is not None:
+        gathering.refuse(row, "created_at", problem)
         return
     choice = line.get("choice") or choice_of(label)
-    if choice not in (None, *VoteOutcome):
-        gathering.refuse(row, "choice", f"{choice!r} is no choice: write 0, 1, tie or both_bad, or nothing")
+    if (problem := choice_problem(choice)) is not None:
+        gathering.refuse(row, "choice", problem)
         return
     rater, version = line.get("rater") or "", line.get("guideline_version") or ""
     vote = PairVote(

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from backend.pair_sets.folder import NewPairSet
 from backend.pair_sets.formats.pictures import PictureShelf, told_zip
-from backend.pair_sets.formats.rows import Gathering, choice_of, prompt_problem, refuse_file
+from backend.pair_sets.formats.rows import (
+    Gathering,
+    choice_of,
+    choice_problem,
+    moment_problem,
+    prompt_problem,
+    refuse_file,
+)
 from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.schemas.preference import VoteOutcome
 
 JSON_FILE = "test.json"
 PICTURES = "images"
 # All pictures of an entry are paired with each other, so the pairs grow with the square; HPDv2's own have at most nine.
 MOST_PICTURES = 64
 _HIGHEST_RANK = 1e9
+_PAIR = 2
 
 
 def write(source: PairSource) -> Iterator[bytes]:
@@ -96,36 +106,73 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
     if None in names:
         return
     for first, second in combinations(range(len(names)), 2):
-        given = [(rater, simulated, _share(ranks, first, second)) for rater, simulated, ranks in votes]
-        is_named = all(rater for rater, _, _ in given)
-        single = tuple(PairVote(rater, label, is_it, choice_of(label)) for rater, is_it, label in given if is_named)
-        label = sum(each[2] for each in given) / len(given)
+        given = [each.of(first, second) for each in votes]
+        single = tuple(given) if all(vote.rater for vote in given) else ()
+        label = sum(vote.label_0 for vote in given) / len(given)
         provenance = {"row": row} | ({"told": entry["provenance"]} if "provenance" in entry else {})
         pair = Pair(entry["prompt"], None, str(names[first]), str(names[second]), label, single, provenance)
         gathering.add(pair, row, f"{key}/{second}")
 
 
-def _votes(
-    gathering: Gathering, row: int, entry: dict[str, Any], count: int
-) -> list[tuple[str, bool, list[float]]] | None:
-    """Each person's hash, whether it is a program, and ranks; nameless ones where no person is told."""
-    found: list[tuple[str, bool, list[float]]] = []
+@dataclass(frozen=True)
+class _Ranking:
+    """One person's order of an entry's pictures."""
+
+    ranks: list[float]
+    rater: str = ""
+    """a hash; empty where no person is told"""
+    is_simulated: bool = False
+    choice: str | None = None
+    """as this program exports it, of a pair: both_bad has the ranks of a tie"""
+    created_at: str | None = None
+    guideline_version: int | None = None
+
+    def of(self, first: int, second: int) -> PairVote:
+        """What the ranks say of two of the pictures."""
+        label = _share(self.ranks, first, second)
+        is_bad = self.choice == VoteOutcome.BOTH_BAD and label == 0.5 and len(self.ranks) == _PAIR
+        choice = self.choice if is_bad else choice_of(label)
+        return PairVote(self.rater, label, self.is_simulated, choice, self.created_at, self.guideline_version)
+
+
+def _votes(gathering: Gathering, row: int, entry: dict[str, Any], count: int) -> list[_Ranking] | None:
+    """Each person's ranking; nameless ones where no person is told."""
+    found: list[_Ranking] = []
     for place, each in enumerate(entry.get("raw_annotations") or ()):
+        where = f"raw_annotations/{place}"
         ranks = _ranks_of(each.get("rank") if isinstance(each, dict) else None, count)
         if ranks is None:
-            gathering.refuse(row, f"raw_annotations/{place}/rank", f"it is no list of {count} numbers, one a picture")
+            gathering.refuse(row, f"{where}/rank", f"it is no list of {count} numbers, one a picture")
             return None
-        user = each.get("user_hash")
-        found.append((rater_hash("hpdv2", user) if user else "", bool(each.get("is_simulated")), ranks))
+        for key, problem in (("choice", choice_problem), ("created_at", moment_problem)):
+            if (words := problem(each.get(key))) is not None:
+                gathering.refuse(row, f"{where}/{key}", words)
+                return None
+        version = each.get("guideline_version")
+        is_version = isinstance(version, int) and not isinstance(version, bool)
+        found.append(
+            _Ranking(
+                ranks=ranks,
+                rater=_rater(each),
+                is_simulated=bool(each.get("is_simulated")),
+                choice=each.get("choice"),
+                created_at=each.get("created_at"),
+                guideline_version=version if is_version else None,
+            )
+        )
     if found:
         return found
     if (preferred := _ranks_of(entry.get("human_preference"), count)) is not None:
-        user = entry.get("user_hash")
-        return [(rater_hash("hpdv2", user) if user else "", False, [-each for each in preferred])]
+        return [_Ranking([-each for each in preferred], _rater(entry))]
     if (ranks := _ranks_of(entry.get("rank"), count)) is not None:
-        return [("", False, ranks)]
+        return [_Ranking(ranks)]
     gathering.refuse(row, "rank", f"it is no list of {count} numbers, one a picture, the best the lowest")
     return None
+
+
+def _rater(told: dict[str, Any]) -> str:
+    user = told.get("user_hash")
+    return rater_hash("hpdv2", user) if user else ""
 
 
 def _ranks_of(value: Any, count: int) -> list[float] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, NoReturn
 
 from backend.errors import MalformedError
-from backend.pair_sets.pairs import Pair, PairVote
+from backend.pair_sets.pairs import Pair
 from backend.schemas.base import FieldProblem
+from backend.schemas.preference import VoteOutcome
 
 MOST_PAIRS = 1_000_000
 _MOST_TOLD = 20
@@ -68,7 +70,20 @@ class Gathering:
             raise MalformedError(detail, tuple(self._problems))
         if not self._pairs:
             refuse_file(self.file, "", "it holds no pair with a label: nothing can be learned from it")
-        return [_merged(rows) for rows in self._pairs.values()]
+        return [self._merged(rows) for rows in self._pairs.values()]
+
+    def _merged(self, rows: list[Pair]) -> Pair:
+        """One pair of all its rows. Where each row has votes their mean is the label, else that of the rows' labels.
+
+        A vote that a row repeats counts once; people may vote on a pair again, at another moment.
+        """
+        told = [vote for row in rows for vote in row.votes]
+        votes = tuple({(each.rater, each.label_0, each.created_at): each for each in reversed(told)}.values())[::-1]
+        if len(votes) < len(told):
+            self.left_out["repeated votes"] += len(told) - len(votes)
+        is_voted = all(row.votes for row in rows)
+        labels = [vote.label_0 for vote in votes] if is_voted else [row.label_0 for row in rows]
+        return replace(rows[0], label_0=sum(labels) / len(labels), votes=votes if is_voted else ())
 
 
 def refuse_file(file: str, column: str, message: str) -> NoReturn:
@@ -98,6 +113,21 @@ def prompt_problem(prompt: Any) -> str | None:
     return None
 
 
+def moment_problem(moment: Any) -> str | None:
+    """What is wrong with the moment of a vote, with the cure; None = nothing, as where none is told."""
+    try:
+        is_moment = moment is None or datetime.fromisoformat(moment).tzinfo is not None
+    except (TypeError, ValueError):
+        is_moment = False
+    return None if is_moment else f"{moment!r} is no moment: write 2026-05-01T10:00:00+00:00, or nothing"
+
+
+def choice_problem(choice: Any) -> str | None:
+    """What is wrong with the choice of a vote, with the cure; None = nothing, as where none is told."""
+    is_choice = choice is None or choice in list(VoteOutcome)
+    return None if is_choice else f"{choice!r} is no choice: write 0, 1, tie or both_bad, or nothing"
+
+
 def choice_of(label_0: float) -> str | None:
     """What a vote's label says that was chosen; None where it is a share."""
     return {1.0: "0", 0.0: "1", 0.5: "tie"}.get(label_0)
@@ -121,11 +151,3 @@ def _turned(pair: Pair) -> Pair:
         votes=votes,
         provenance=provenance,
     )
-
-
-def _merged(rows: list[Pair]) -> Pair:
-    """One pair of all its rows. Where each row has votes their mean is the label, else the mean of the rows' labels."""
-    votes: tuple[PairVote, ...] = tuple(vote for row in rows for vote in row.votes)
-    is_voted = all(row.votes for row in rows)
-    labels = [vote.label_0 for vote in votes] if is_voted else [row.label_0 for row in rows]
-    return replace(rows[0], label_0=sum(labels) / len(labels), votes=votes if is_voted else ())

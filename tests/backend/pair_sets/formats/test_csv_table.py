@@ -126,3 +126,12 @@ def test_a_table_without_a_needed_column_or_in_another_encoding_is_refused(tmp_p
     (tmp_path / "votes.csv").write_bytes(b"prompt\xff")
     with pair_sets.making() as new, pytest.raises(MalformedError, match="not UTF-8"):
         csv_table.read(tmp_path / "votes.csv", "votes.csv", new)
+
+
+def test_a_vote_that_is_told_twice_counts_once_and_the_repeats_are_told(tmp_path: Path, pair_sets: PairSets) -> None:
+    same, turned = "a star,a.png,b.png,1,ada", "a star,b.png,a.png,0,ada"
+    lines = ["prompt,image_0,image_1,label_0,rater", same, same, turned, "a star,a.png,b.png,0,bob"]
+    [pair] = imported(tmp_path, pair_sets, *lines)
+    assert (pair.label_0, [vote.label_0 for vote in pair.votes]) == (0.5, [1, 0])
+    with pair_sets.making() as new:
+        assert csv_table.read(tmp_path / "votes.csv", "votes.csv", new)[1] == {"repeated votes": 2}

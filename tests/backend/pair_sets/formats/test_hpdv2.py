@@ -69,7 +69,9 @@ def test_an_export_is_imported_with_every_vote(source: PairSource, pair_sets: Pa
         (pair.prompt, pair.image_0, pair.image_1) for pair in source.pairs
     ]
     assert [pair.label_0 for pair in pairs] == [pytest.approx(pair.label_0) for pair in source.pairs]
-    assert [[vote.is_simulated for vote in pair.votes] for pair in pairs] == [[False, False, True], [False], []]
+    votes, expected = ([vote for pair in each for vote in pair.votes] for each in (pairs, source.pairs))
+    for name in ("label_0", "is_simulated", "choice", "created_at", "guideline_version"):
+        assert [getattr(vote, name) for vote in votes] == [getattr(vote, name) for vote in expected], name
 
 
 def test_the_benchmarks_own_entries_are_read(folder: Path, pair_sets: PairSets) -> None:
@@ -109,6 +111,8 @@ def test_the_training_files_entries_are_read(folder: Path, pair_sets: PairSets) 
         ({"image_path": ["a.png", "/etc/hostname"]}, "/rows/0/image_path/1", "no picture"),
         ({"rank": [1, float("nan")]}, "/rows/0/rank", "no list of 2 numbers"),
         ({"rank": [1]}, "/rows/0/rank", "no list of 2 numbers"),
+        ({"raw_annotations": [{"rank": [1, 2], "choice": 3}]}, "/rows/0/raw_annotations/0/choice", "3 is no choice"),
+        ({"raw_annotations": [{"rank": [1, 2], "created_at": 3}]}, "/rows/0/raw_annotations/0/created_at", "no moment"),
         ({"raw_annotations": [{"rank": ["a", 1]}]}, "/rows/0/raw_annotations/0/rank", "no list of 2 numbers"),
     ],
 )
