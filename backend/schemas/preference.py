@@ -150,7 +150,9 @@ class LabelTask(WireModel):
     status: TaskStatus
     num_pairs: int = Field(description="Gold pairs not counted")
     num_gold: int
-    num_votes: int = Field(description="Votes that stand on pairs that are not gold; skips are none")
+    num_votes: int = Field(
+        description="Votes that stand on pairs that are not gold; skips and excluded raters' are none"
+    )
     num_votes_wanted: int
     num_flags: int
     num_raters: int
