@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FAST := not slow and not browser and not e2e
 # A process a core, each with a database and a studio of its own; a file's tests stay together.
-SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
+SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help up install check test format lint types imports fast-tests slow-tests long-tests bench chaos openapi lock

@@ -23,6 +23,8 @@ def test_the_button_says_why_nothing_happened_and_the_field_is_marked(open_page:
     source = page.locator("#field-policy-source textarea, #field-policy-source input").first
     expect(source).to_have_value("shipped")
     source.fill("run:nope")
+    # Beside the form stands what it has now; a click before that would launch what stood there before.
+    expect(page.locator("#launch-side")).to_contain_text("run nope")
     said, button = page.locator("#launch-said"), page.locator("#launch-button")
     button.click()
     expect(said).to_contain_text("Nothing was launched")

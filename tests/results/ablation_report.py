@@ -68,8 +68,8 @@ def _row(runs: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:
 
 def _with_interval(values: list[float], runs: list[dict[str, Any]], key: str) -> str:
     if len(values) == 1:
-        low, high = runs[0]["scores"]["difference"]["intervals"][key]
-        return f"{values[0]:+.3f} [{low:+.3f}, {high:+.3f}]"
+        ends = runs[0]["scores"]["difference"]["intervals"].get(key)
+        return f"{values[0]:+.3f}" + ("" if ends is None else f" [{ends[0]:+.3f}, {ends[1]:+.3f}]")
     return _over_seeds(values)
 
 
