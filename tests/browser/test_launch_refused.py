@@ -1,4 +1,4 @@
-"""Launch says what is wrong where it is wrong: an unknown recipe, a refused value, a policy that is nowhere."""
+"""Launch says what is wrong where it is wrong: an unknown recipe."""
 
 from __future__ import annotations
 
@@ -16,17 +16,3 @@ def test_an_unknown_recipe_is_named_and_the_default_one_is_shown(open_page: Open
     expect(side).to_contain_text("there is no recipe 'nope'")
     expect(side).to_contain_text("What it will do")
     expect(page.locator("#recipe input")).to_have_value("Tiny shapes, Mask-GRPO")
-
-
-def test_the_button_says_why_nothing_happened_and_the_field_is_marked(open_page: OpenPage) -> None:
-    page = open_page("/launch?recipe=tiny-shapes")
-    source = page.locator("#field-policy-source textarea, #field-policy-source input").first
-    expect(source).to_have_value("shipped")
-    source.fill("run:nope")
-    # Beside the form stands what it has now; a click before that would launch what stood there before.
-    expect(page.locator("#launch-side")).to_contain_text("run nope")
-    said, button = page.locator("#launch-said"), page.locator("#launch-button")
-    button.click()
-    expect(said).to_contain_text("Nothing was launched")
-    expect(said).to_contain_text("there is no run nope")
-    expect(page.locator("#field-policy-source")).to_have_css("outline-style", "solid")
