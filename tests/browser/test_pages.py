@@ -126,7 +126,7 @@ def test_the_replay_plays_scrubs_and_shows_its_layers(open_page: OpenPage, train
     page = open_page(f"/groups?id={trained.id}")
     page.locator(".u-tile").first.click()
     sample = SamplePage(page)
-    expect(page.locator(".u-crumb")).to_contain_text(f"Runs / {trained.name} / step")
+    expect(page.locator(".u-crumb")).to_contain_text(f"Runs › {trained.name} › step")
     sample.press("Home")
     assert sample.caption() == "Picture at step 1/4"
     mask = sample.grid()
