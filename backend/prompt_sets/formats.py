@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from backend.errors import MalformedError, TooLargeError
 from backend.prompt_files import Prompt, content_of
+from backend.prompt_sets.geneval import GenEvalLine
 from backend.schemas.base import FieldProblem
 from backend.schemas.prompt_set import MAX_FILE_BYTES, MAX_PROMPTS, PromptEntry, PromptFormat
 from backend.schemas.refusal import refusal
@@ -138,6 +139,7 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
         ValueError: when a value is out of its bounds, or a key is unknown.
     """
     if row.keys() >= _GENEVAL_KEYS:
+        GenEvalLine.model_validate(row)
         return entry_prompt(PromptEntry(text=row["prompt"], task=row["tag"], geneval=dict(row)))
     values = {("text" if name == "prompt" else name): value for name, value in row.items()}
     return entry_prompt(PromptEntry.model_validate({"text": "", **values}))

@@ -35,11 +35,6 @@ def evaluation_prompts(config: EvaluateConfig, folder: RunFolder) -> tuple[Evalu
         return tuple(map(_of_set, prompts_of_set(prompts, folder)))
     if prompts.texts:
         return tuple(_of_text(text) for text in prompts.texts)
-    if prompts.prompt_set:
-        return tuple(
-            EvaluationPrompt(each.text, each.task, task_of(each.text) is not None, each.geneval)
-            for each in prompts_of_set(prompts, folder)
-        )
     if prompts.split is PromptSplit.TRAIN:
         return tuple(_of_text(text) for text in CaptionSource(prompts, config.seed).next_prompts(config.num_prompts))
     if not prompts.tasks:

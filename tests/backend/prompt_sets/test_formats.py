@@ -85,3 +85,27 @@ def test_all_bad_rows_are_told_at_once_up_to_twenty() -> None:
 def test_a_file_beyond_all_sense_is_not_read() -> None:
     with pytest.raises(TooLargeError, match="split it"):
         read_prompts(b"x" * (MAX_FILE_BYTES + 1), TEXT)
+
+
+@pytest.mark.parametrize(
+    ("clauses", "words"),
+    [
+        ([], "at least 1"),
+        ([{"class": "cat"}], "count"),
+        ([{"class": "cat", "count": "2"}], "not '2'"),
+        ([{"class": "cat", "count": 0}], "not 0"),
+        ([{"class": "cat", "count": 1, "position": ["beside", 0]}], "left of"),
+        ([{"class": "cat", "count": 1, "position": ["above", 0]}], "nothing to stand beside"),
+        ([{"class": "cat", "count": 1}, {"class": "dog", "count": 1, "position": ["above", 1]}], "from 0 to 0"),
+    ],
+)
+def test_a_geneval_line_that_no_picture_can_be_judged_by_is_told_with_its_row(
+    clauses: list[object], words: str
+) -> None:
+    lines = [
+        {"tag": "position", "include": [{"class": "cat", "count": 1}], "prompt": "a photo of a cat"},
+        {"tag": "position", "include": clauses, "prompt": "a photo of a cat above a dog"},
+    ]
+    with pytest.raises(MalformedError, match="row 2") as refused:
+        read_prompts("\n".join(map(json.dumps, lines)).encode(), PromptFormat.JSONL)
+    assert words in str(refused.value)
