@@ -120,10 +120,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[st
     problems = []
     for item in error.errors():
         path = ".".join(str(part) for part in item["loc"] if part != model.__name__)
-        message = refusal(item)
-        if message.startswith("Input should be "):
-            message = f"must be {message.removeprefix('Input should be ')}"
-        problems.append((titles.get(path, path or "configuration"), message))
+        problems.append((titles.get(path, path or "configuration"), refusal(item)))
     return problems
 
 

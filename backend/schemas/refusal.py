@@ -8,6 +8,8 @@ from pydantic_core import ErrorDetails
 # Their words name the value themselves, or there is none to name.
 _NAMED_ALREADY = frozenset({"missing", "value_error", "extra_forbidden", "json_invalid"})
 _LONGEST = 60
+_BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+_PYDANTICS = "Input should be "
 
 
 # Patterns of the dictionary, in words.
@@ -42,7 +44,11 @@ def _in_words(error: ErrorDetails) -> str:
             return f"must be {_FORMS.get(pattern, f'of the form {pattern}')}"
         case "string_too_short" if context["min_length"] == 1:
             return "is empty: give it at least 1 character"
-    return error["msg"].removeprefix("Value error, ")
+        case "greater_than_equal" | "less_than_equal" as kind:
+            words, bound = _BOUNDS[kind]
+            return f"must be {words} {context[bound]}"
+    words = error["msg"].removeprefix("Value error, ")
+    return f"must be {words.removeprefix(_PYDANTICS)}" if words.startswith(_PYDANTICS) else words
 
 
 def refusals(error: ValidationError) -> str:

@@ -83,7 +83,7 @@ def test_every_shipped_recipe_can_be_launched(studio: str, shell: Shell, tmp_pat
     [
         ("rollout.group_siz=8", "no field 'group_siz': did you mean 'group_size'?"),
         ("rolout.group_size=8", "no section 'rolout': did you mean 'rollout'?"),
-        ("rollout.group_size=1", "rollout.group_size: Input should be greater than or equal to 2, not 1"),
+        ("rollout.group_size=1", "rollout.group_size: must be at least 2, not 1"),
         ("rollout.group_size", "is not of the form field=value"),
         ("rewards.3.weight=2", "'3' is no place in a list of 1"),
     ],

@@ -174,7 +174,7 @@ def test_a_prompt_set_is_meant_by_name_version_or_hash(shell: Shell, tmp_path: P
         (["--policy", "step20"], "--policy 'step20' is not of the form label=source, such as step-20=run:<id>@20"),
         (["--policy", "a=shipped", "--policy", "a=shipped"], "the labels are ['a', 'a']: give each once"),
         (["--policy", "Big=shipped"], "policies.0.label"),
-        (["--reward", "nonsense"], "rewards.0.name: Input should be 'correct'"),
+        (["--reward", "nonsense"], "rewards.0.name: must be 'correct'"),
         (["--reward", "jpeg_size=shipped"], "source is shipped, but no weights of jpeg_size are"),
         (["--prompt", "a star", "--prompt-set", "x"], "--prompt and --prompt-set each say what is shown: keep one"),
         (["--prompt", "a star", "--num-prompts", "6"], "--num-prompts 6 counts held-out captions, but with --prompt"),

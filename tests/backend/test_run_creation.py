@@ -181,9 +181,9 @@ def test_a_wrong_value_is_refused_with_a_pointer_to_it(api: TestClient) -> None:
 def test_what_was_refused_is_named_with_its_value_also_where_it_is_the_whole_body(api: TestClient) -> None:
     wrong = {"config": {"kind": "train", "num_steps": 0}}
     body = problem(api.post(RUNS, json=wrong), 422, "malformed")
-    assert body["detail"] == "/config/num_steps: Input should be greater than or equal to 1, not 0"
+    assert body["detail"] == "/config/num_steps: must be at least 1, not 0"
     body = problem(api.post(RUNS, json=7), 422, "malformed")
-    assert body["detail"].startswith("the body: Input should be")
+    assert body["detail"].startswith("the body: must be")
     assert body["detail"].endswith(", not 7")
 
 

@@ -20,7 +20,7 @@ def test_a_refused_value_is_told_by_its_field_and_the_cure_ends_it(open_page: Op
     form = LaunchPage(open_page("/launch"))
     form.enter("rollout.group_size", "1")
     refusal = form.page.locator("#launch-side .u-error")
-    expect(refusal).to_contain_text("Group size: must be greater than or equal to 2, not 1")
+    expect(refusal).to_contain_text("Group size: must be at least 2, not 1")
     form.page.click("#launch-button")
     expect(refusal).to_be_visible()
     assert "/launch" in form.page.url, "nothing was launched"

@@ -169,7 +169,7 @@ def test_a_refused_value_is_told_by_its_title_and_in_words() -> None:
     with pytest.raises(ValidationError) as caught:
         TrainConfig.model_validate(data_from(TrainConfig, values))
     problems = dict(problems_of(caught.value, TrainConfig))
-    assert problems["Group size"] == "must be greater than or equal to 2, not 1"
+    assert problems["Group size"] == "must be at least 2, not 1"
     assert "valid integer" in problems["Training steps"]
 
 

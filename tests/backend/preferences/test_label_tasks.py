@@ -115,7 +115,7 @@ def test_two_runs_are_paired_by_prompt_and_seed(
         ({"gold": {"num_pairs": 5}}, "4 pairs of the source have rewards that differ by 0.5 or more, and 5 are asked"),
         ({"source": {"kind": "evaluation", "policies": ["base", "base"]}}, "names 'base' twice"),
         ({"source": {"kind": "runs"}}, "other_run_id names the second run for kind runs"),
-        ({"votes_per_pair": 0}, "greater than or equal to 1"),
+        ({"votes_per_pair": 0}, "must be at least 1"),
         ({"name": "  "}, "at least 1 character"),
     ],
 )

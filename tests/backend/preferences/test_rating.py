@@ -249,7 +249,7 @@ def test_a_vote_knows_the_guideline_it_was_made_under(
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"choice": "middle"}, "'left', 'right', 'tie'"), ({"latency_ms": -1}, "greater than or equal to 0")],
+    [({"choice": "middle"}, "'left', 'right', 'tie'"), ({"latency_ms": -1}, "must be at least 0")],
 )
 def test_a_vote_that_is_none_is_refused(
     api: TestClient, make_task: MakeTask, make_rater: MakeRater, change: dict[str, Any], words: str
