@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name != "test_empty_studio.py")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -58,7 +59,7 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def _up() -> Iterator[tuple[str, Path]]:
     """A studio of this session's own, with Postgres, Valkey, web and worker: its address and its data folder."""
-    folder, port = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp" if os.path.isdir("/tmp") else None)), _free_port()
+    folder, port = Path(tempfile.mkdtemp(prefix="ub-", dir="/tmp" if os.path.isdir("/tmp") else None)), free_port()
     environment = {key: value for key, value in os.environ.items() if not key.endswith(("_URL", "DATA_DIR"))}
     command = [sys.executable, "-m", "backend.cli", "up", "--port", str(port), "--data-dir", str(folder / "data")]
     with (folder / "log").open("w") as log:
@@ -128,9 +129,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser, studio: str) -> Iterator[OpenPage]:
-    """Opens pages of the studio; afterwards none of them may have failed in script or asked the world outside."""
+@contextmanager
+def pages_of(browser: Browser, address: str) -> Iterator[OpenPage]:
+    """Opens pages of a studio, each in a browser that knows nothing yet.
+
+    Afterwards none of them may have failed in script or asked the world outside.
+    """
     failures: list[str] = []
     contexts = []
 
@@ -140,7 +144,7 @@ def open_page(browser: Browser, studio: str) -> Iterator[OpenPage]:
 
     def open_page(path: str, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Page:
         size = {"width": width, "height": height}
-        context = browser.new_context(base_url=studio, viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        context = browser.new_context(base_url=address, viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
@@ -153,6 +157,13 @@ def open_page(browser: Browser, studio: str) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not failures, failures
+
+
+@pytest.fixture
+def open_page(browser: Browser, studio: str) -> Iterator[OpenPage]:
+    """Opens pages of the session's studio: see `pages_of`."""
+    with pages_of(browser, studio) as opens:
+        yield opens
 
 
 def _outside(url: str) -> list[str]:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,7 +17,7 @@ from backend.client import StudioClient
 from backend.embedded.processes import Ledger
 from backend.embedded.studio import ROOT, web_command
 from backend.schemas.run import Run
-from tests.browser.conftest import PATIENCE_MS, _free_port, _outside
+from tests.browser.conftest import PATIENCE_MS, OpenPage, free_port, pages_of
 from tests.browser.label_tasks import label_task, rater, votes
 from tests.browser.page_objects import LaunchPage, RatingPage
 
@@ -27,13 +27,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 TOKEN = "an-access-token-of-the-tests"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 REFUSED = "This is not the access token of this studio."
-Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
 def shut(_up: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A second web process on the session's studio, with the same runs and label tasks; this one asks for the token."""
-    port = _free_port()
+    port = free_port()
     first = next(process for entry, process in Ledger(_up[1] / "processes.json").leftovers() if entry.name == "web")
     environment = first.environ() | {"UNMASK_ACCESS_TOKEN": TOKEN, "UNMASK_PORT": str(port)}
     log = tmp_path_factory.mktemp("shut") / "log"
@@ -61,27 +60,10 @@ def _wait_for_pages(address: str, process: subprocess.Popen[bytes], log: Path) -
 
 
 @pytest.fixture
-def visit(browser: Browser, shut: str) -> Iterator[Open]:
+def visit(browser: Browser, shut: str) -> Iterator[OpenPage]:
     """Opens addresses of the shut studio, each in a browser that has no session yet."""
-    failures: list[str] = []
-    contexts = []
-
-    def visit(path: str, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Page:
-        size = {"width": width, "height": height}
-        context = browser.new_context(base_url=shut, viewport=size, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: failures.append(f"{page.url}: {error}"))
-        page.on("request", lambda request: failures.extend(_outside(request.url)))
-        page.goto(path)
-        page.wait_for_selector(".u-part:not([aria-busy])")
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert not failures, failures
+    with pages_of(browser, shut) as opens:
+        yield opens
 
 
 def enter(page: Page, token: str = TOKEN) -> None:
@@ -90,7 +72,7 @@ def enter(page: Page, token: str = TOKEN) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_page_leads_to_the_form_and_the_form_back_to_the_page(visit: Open, trained: Run) -> None:
+def test_a_page_leads_to_the_form_and_the_form_back_to_the_page(visit: OpenPage, trained: Run) -> None:
     page = visit(f"/run?id={trained.id}#rewards")
     assert "/sign-in?next=" in page.url
     expect(page.get_by_label("Access token")).to_be_focused()
@@ -107,7 +89,7 @@ def test_a_page_leads_to_the_form_and_the_form_back_to_the_page(visit: Open, tra
     assert [cookie["httpOnly"] for cookie in page.context.cookies() if "session" in str(cookie["name"])] == [True]
 
 
-def test_a_wrong_token_is_told_under_the_field_and_typing_takes_it_away(visit: Open) -> None:
+def test_a_wrong_token_is_told_under_the_field_and_typing_takes_it_away(visit: OpenPage) -> None:
     page = visit("/sign-in")
     field = page.get_by_label("Access token")
     enter(page, "not-the-right-one")
@@ -120,7 +102,7 @@ def test_a_wrong_token_is_told_under_the_field_and_typing_takes_it_away(visit: O
     page.wait_for_url(re.compile(r"//[^/]+/$"))
 
 
-def test_a_studio_that_is_away_is_told_too_and_the_form_can_be_sent_again(visit: Open) -> None:
+def test_a_studio_that_is_away_is_told_too_and_the_form_can_be_sent_again(visit: OpenPage) -> None:
     page = visit("/sign-in")
     page.context.set_offline(True)
     enter(page)
@@ -144,7 +126,7 @@ def test_a_studio_that_is_away_is_told_too_and_the_form_can_be_sent_again(visit:
         "/.//evil.example",
     ],
 )
-def test_the_form_leads_to_no_other_place_than_this_studio(visit: Open, shut: str, wanted: str) -> None:
+def test_the_form_leads_to_no_other_place_than_this_studio(visit: OpenPage, shut: str, wanted: str) -> None:
     page = visit(f"/sign-in?next={wanted}")
     enter(page)
     page.wait_for_url(lambda url: "/sign-in" not in url)
@@ -152,7 +134,7 @@ def test_the_form_leads_to_no_other_place_than_this_studio(visit: Open, shut: st
     assert page.url in (f"{shut}/", f"{shut}//evil.example"), page.url
 
 
-def test_signing_out_shuts_the_studio_also_for_the_back_button(visit: Open, trained: Run) -> None:
+def test_signing_out_shuts_the_studio_also_for_the_back_button(visit: OpenPage, trained: Run) -> None:
     page = visit("/sign-in?next=/runs")
     enter(page)
     page.wait_for_url("**/runs")
@@ -168,7 +150,7 @@ def test_signing_out_shuts_the_studio_also_for_the_back_button(visit: Open, trai
     assert page.request.get("/api/v1/runs").status == 401
 
 
-def test_the_form_of_a_launch_works_with_a_session(visit: Open, shut: str) -> None:
+def test_the_form_of_a_launch_works_with_a_session(visit: OpenPage, shut: str) -> None:
     page = visit("/sign-in?next=/launch?recipe=tiny-shapes")
     enter(page)
     page.wait_for_url("**/launch?recipe=tiny-shapes")
@@ -182,7 +164,7 @@ def test_the_form_of_a_launch_works_with_a_session(visit: Open, shut: str) -> No
         client.cancel_run(run)
 
 
-def test_a_session_that_ends_while_a_page_is_open_is_told_with_the_way_back(visit: Open) -> None:
+def test_a_session_that_ends_while_a_page_is_open_is_told_with_the_way_back(visit: OpenPage) -> None:
     page = visit("/sign-in?next=/label")
     enter(page)
     page.wait_for_url("**/label")
@@ -193,7 +175,7 @@ def test_a_session_that_ends_while_a_page_is_open_is_told_with_the_way_back(visi
 
 
 def test_a_raters_link_opens_without_signing_in_and_nothing_else_does(
-    visit: Open, client: StudioClient, trained: Run
+    visit: OpenPage, client: StudioClient, trained: Run
 ) -> None:
     task = label_task(client, trained)
     page = visit(rater(client, task).url)
@@ -227,7 +209,7 @@ def test_a_raters_link_opens_without_signing_in_and_nothing_else_does(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_the_form_fits_every_screen_and_the_way_out_too(visit: Open, width: int, scheme: str) -> None:
+def test_the_form_fits_every_screen_and_the_way_out_too(visit: OpenPage, width: int, scheme: str) -> None:
     page = visit("/sign-in", width=width, scheme=scheme)
     enter(page, "not-the-right-one")
     expect(page.get_by_role("alert")).to_have_text(REFUSED)
