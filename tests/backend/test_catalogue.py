@@ -47,7 +47,7 @@ def test_a_recipe_is_its_header_and_its_configuration(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (HEADER.replace("# cost", "# price") + "kind: train\n", r"lacks the comment lines \['cost'\]"),
-        (HEADER + "kind: train\nnum_steps: 0\n", r"^recipe a.yaml: train.num_steps: .* equal to 1, not 0$"),
+        (HEADER + "kind: train\nnum_steps: 0\n", r"^recipe a.yaml: train.num_steps: must be at least 1, not 0$"),
         (HEADER + "kind: [\n", "recipe a.yaml"),
     ],
 )
