@@ -19,14 +19,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.artifacts import run_folder
 from backend.db import build_engine, build_sessions, transaction
+from backend.figures.scores import Figures, Scores, share_differences, shares, wins
 from backend.prompt_files import SHIPPED_SETS, Prompt, prompt_of
 from backend.runs import repository as runs
 from backend.schemas.config import AnyRunConfig, run_config_adapter
 from backend.schemas.event import JobStarted, SamplesMade, ScoreMeasured, StatusChanged, StepFinished
 from backend.schemas.run import RunStatus
 from backend.schemas.sample import Condition, FoundObject, GroupRecord, SampleRecord, VerdictRecord
-from worker.benchmarks.figures import Figures, share_differences, shares, wins
-from worker.benchmarks.table import Scores
 from worker.recorder import record
 
 SIDE = 64

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.figures.jackknife import LEAST_PROMPTS, Jackknifed, parts_of
+from backend.figures.scores import Figures
 from backend.schemas.benchmark import ReferenceConfig
 from worker.benchmarks.distances import jackknifed_mmd, kernel_distance
-from worker.benchmarks.figures import Figures
 from worker.benchmarks.frechet import Gaussian, frechet_distance, jackknifed_distance
-from worker.benchmarks.jackknife import LEAST_PROMPTS, Jackknifed, parts_of
 
 FID, FID_INFINITY, KID, KID_ERROR = "fid", "fid_infinity", "kid", "kid_standard_error"
 # Pictures a dimension, and prompts a dimension, below which FID's bias does not fall with one over their number.

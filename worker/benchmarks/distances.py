@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.benchmarks.jackknife import Jackknifed
+from backend.figures.jackknife import Jackknifed
 
 # Vectors whose kernel with all others is held at once.
 _ROWS_AT_ONCE = 256

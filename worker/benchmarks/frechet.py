@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.benchmarks.jackknife import Jackknifed
+from backend.figures.jackknife import Jackknifed
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.figures.scores import Scores
 from worker.maskgrpo.types import Rewards
-
-Scores = NDArray[np.float64]
-"""(num_prompts, num_seeds), NaN where nothing was measured"""
 
 
 class Table:

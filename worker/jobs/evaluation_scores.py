@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from backend.artifacts import RunFolder
+from backend.figures.scores import Figures, mean_differences, means, share_differences, shares, wins
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.picture_runs import POLICY, EvaluateConfig
 from worker.benchmarks.distance_figures import distance_differences
-from worker.benchmarks.figures import Figures, mean_differences, means, share_differences, shares, wins
 from worker.benchmarks.table import Table
 from worker.jobs.evaluation_features import Features
 from worker.jobs.evaluation_judge import CORRECT, GENEVAL, STRICT

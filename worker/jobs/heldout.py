@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from backend.figures.scores import Figures, Scores, share_differences, shares, wins
 from backend.schemas.algorithm import SamplingConfig
 from backend.schemas.event import ScoreMeasured
-from worker.benchmarks.figures import Figures, share_differences, shares, wins
-from worker.benchmarks.table import Scores
 from worker.jobs.showing import Shown, show
 from worker.maskgrpo.seeds import derived_seed
 from worker.maskgrpo.types import Policy
@@ -85,7 +84,7 @@ def measure(
 
 
 def score(step: int, policy: str, captions: Sequence[Caption], outcomes: Outcomes) -> ScoreMeasured:
-    """Mini-GenEval by task and over all tasks, each with its interval: see `worker.benchmarks.figures.shares`."""
+    """Mini-GenEval by task and over all tasks, each with its interval: see `backend.figures.scores.shares`."""
     tasks = [caption.task for caption in captions]
     found = shares(tasks, outcomes.correct, "overall") | shares(tasks, outcomes.strict, "strict", "_strict")
     return _measured(step, policy, found, outcomes)

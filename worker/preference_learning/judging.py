@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from backend.figures.intervals import wilson_interval
 from backend.schemas.reward_report import Calibration, CalibrationBin, Share
 from worker.preference_learning.likelihood import Array, pair_losses
 from worker.preference_learning.pairs import Pair
-from worker.shapes.scoring import wilson_interval
 
 NUM_RESAMPLES = 2000
 NUM_BINS = 10

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from backend.figures.jackknife import Jackknifed, parts_of
 from tests.worker.benchmarks.gaussians import gaussian_distance
 from worker.benchmarks.frechet import Gaussian, frechet_distance, jackknifed_distance
-from worker.benchmarks.jackknife import Jackknifed, parts_of
 
 
 def normal(*shape: int, seed: int, mean: float = 0, std: float = 1) -> Tensor:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from backend.figures.intervals import wilson_interval
 from worker.preference_learning.judging import agreements, calibration, ceiling, paired_gain, share
 from worker.preference_learning.likelihood import fit_temperature, pair_losses
 from worker.preference_learning.pairs import Pair, Vote
-from worker.shapes.scoring import wilson_interval
 
 
 def pair(prompt: str, *labels: float) -> Pair:

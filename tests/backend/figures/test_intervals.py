@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from worker.shapes.scoring import mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
+from backend.figures import intervals
+from backend.figures.intervals import mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
 
 
 def test_wilson_intervals_equal_published_values() -> None:
@@ -87,3 +88,10 @@ def test_the_interval_of_a_mean_over_tasks_holds_it_in_19_of_20_evaluations() ->
         assert found is not None
         held += found.low <= 0.2 <= found.high
     assert 0.92 <= held / 300 <= 0.98
+
+
+def test_the_interval_is_the_same_however_many_draws_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    gains, tasks = np.random.default_rng(2).normal(size=33), [range(11), range(11, 33)]
+    whole = mean_of_tasks(gains, tasks, np.random.default_rng(0))
+    monkeypatch.setattr(intervals, "_AT_ONCE", 70)
+    assert mean_of_tasks(gains, tasks, np.random.default_rng(0)) == whole

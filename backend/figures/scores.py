@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from worker.benchmarks.table import Scores
-from worker.shapes.scoring import mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
+from backend.figures.intervals import mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
+
+Scores = NDArray[np.float64]
+"""(num_prompts, num_seeds), NaN where nothing was measured"""
 
 
 @dataclass(frozen=True)

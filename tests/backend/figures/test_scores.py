@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from worker.benchmarks.figures import mean_differences, means, share_differences, shares, wins
+from backend.figures.intervals import wilson_interval
+from backend.figures.scores import mean_differences, means, share_differences, shares, wins
 from worker.benchmarks.table import Table
 from worker.maskgrpo.types import Rewards
-from worker.shapes.scoring import wilson_interval
 
 TASKS = ["a", "a", "a", "b"]
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 NORMAL_95 = 1.959964
+# Prompts times draws that are held at once: 16 MiB.
+_AT_ONCE = 2**21
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,32 @@ def mean_of_tasks(
     variance, of_draws = 0.0, 0.0
     for rows in tasks:
         values = by_prompt[list(rows)]
-        drawn += values[rng.integers(len(values), size=(num_resamples, len(values)))].mean(axis=1) / len(tasks)
+        drawn += _drawn_means(values, rng, num_resamples) / len(tasks)
         variance += float(values.var(ddof=1)) / len(values)
         of_draws += float(values.var()) / len(values)
     mean = float(np.mean([by_prompt[list(rows)].mean() for rows in tasks]))
     if of_draws == 0:
         return Interval(mean, mean)
     num_free = sum(len(rows) - 1 for rows in tasks)
-    widening = float(stdtrit(num_free, 0.975)) / NORMAL_95 * math.sqrt(variance / of_draws)
+    widening = student_quantile(num_free) / NORMAL_95 * math.sqrt(variance / of_draws)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Interval(mean + widening * (float(low) - mean), mean + widening * (float(high) - mean))
+
+
+def student_quantile(num_free: int) -> float:
+    """What a Student's t of so many degrees of freedom is below in 97.5 % of cases."""
+    # The web process starts without scipy: few of its requests need it.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
+    return float(stdtrit(num_free, 0.975))
+
+
+def _drawn_means(values: NDArray[np.float64], rng: np.random.Generator, num_resamples: int) -> NDArray[np.float64]:
+    """(num_resamples,) means of as many values as there are, drawn with replacement; the same however few at once."""
+    size = max(1, _AT_ONCE // len(values))
+    return np.concatenate(
+        [
+            values[rng.integers(len(values), size=(min(size, num_resamples - start), len(values)))].mean(axis=1)
+            for start in range(0, num_resamples, size)
+        ]
+    )

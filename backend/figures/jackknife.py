@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from worker.benchmarks.table import Scores
+from backend.figures.intervals import student_quantile
+from backend.figures.scores import Scores
 
 NUM_PARTS = 20
 # The spread between fewer prompts says nothing.
@@ -58,5 +58,5 @@ class Jackknifed:
             centre: the value, or what is extrapolated.
             further_variance: of what else varies, independent of the prompts.
         """
-        margin = float(stdtrit(len(self.without) - 1, 0.975) * np.hypot(self.standard_error, further_variance**0.5))
+        margin = float(student_quantile(len(self.without) - 1) * np.hypot(self.standard_error, further_variance**0.5))
         return centre - margin, centre + margin
