@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -69,8 +69,28 @@ def write_prompts(prompts: Iterable[Prompt], wanted: PromptFormat) -> bytes:
     return buffer.getvalue().encode()
 
 
-def entry_prompt(entry: PromptEntry) -> Prompt:
-    """A prompt as it is stored."""
+def entry_prompts(entries: Sequence[PromptEntry]) -> list[Prompt]:
+    """Prompts of an edit as they are stored.
+
+    Raises:
+        MalformedError: when GenEval's line of one cannot be judged by, with its row, counted from 1.
+    """
+    prompts, problems = [], []
+    for number, entry in enumerate(entries, 1):
+        try:
+            prompts.append(_entry_prompt(entry))
+        except ValidationError as error:
+            told = [_told(number, item) for item in error.errors()]
+            problems += [each.model_copy(update={"pointer": f"/prompts/{number - 1}/geneval"}) for each in told]
+    if problems:
+        raise MalformedError(f"{problems[0].message}; nothing was stored", tuple(problems[:_NUM_PROBLEMS]))
+    return prompts
+
+
+def _entry_prompt(entry: PromptEntry) -> Prompt:
+    """A prompt as it is stored; ValidationError where GenEval's line of it cannot be judged by."""
+    if entry.geneval is not None:
+        GenEvalLine.model_validate(entry.geneval)
     return Prompt(entry.text, entry.task, tuple(dict.fromkeys(entry.tags)), entry.geneval)
 
 
@@ -140,9 +160,9 @@ def _prompt(row: Mapping[str, Any]) -> Prompt:
     """
     if row.keys() >= _GENEVAL_KEYS:
         GenEvalLine.model_validate(row)
-        return entry_prompt(PromptEntry(text=row["prompt"], task=row["tag"], geneval=dict(row)))
+        return _entry_prompt(PromptEntry(text=row["prompt"], task=row["tag"], geneval=dict(row)))
     values = {("text" if name == "prompt" else name): value for name, value in row.items()}
-    return entry_prompt(PromptEntry.model_validate({"text": "", **values}))
+    return _entry_prompt(PromptEntry.model_validate({"text": "", **values}))
 
 
 def _told(number: int, item: Any) -> FieldProblem:

@@ -19,7 +19,7 @@ from backend.prompt_files import Prompt, content_of, read_set
 from backend.prompt_sets import repository
 from backend.prompt_sets.builtin import find_builtin
 from backend.prompt_sets.counting import counts_of
-from backend.prompt_sets.formats import entry_prompt
+from backend.prompt_sets.formats import entry_prompts
 from backend.schemas.base import FieldProblem
 from backend.schemas.prompt_set import PromptSet, PromptSetDetail, PromptSetEdit, PromptSetUser, PromptSetVersion
 
@@ -38,7 +38,7 @@ def edit(
     session: Session, folder: Path, set_id: UUID, changes: PromptSetEdit, if_match: str | None
 ) -> tuple[PromptSetDetail, str]:
     """Renames a set, or adds a version; prompts that are the last version's make none."""
-    prompts = None if changes.prompts is None else [entry_prompt(entry) for entry in changes.prompts]
+    prompts = None if changes.prompts is None else entry_prompts(changes.prompts)
     return change(session, folder, set_id, changes.name, prompts, changes.note, if_match)
 
 

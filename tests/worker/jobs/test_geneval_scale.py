@@ -15,11 +15,11 @@ from backend.errors import MalformedError
 from backend.prompt_files import content_of, sets_beside
 from backend.prompt_sets.formats import read_prompts
 from backend.schemas.event import ScoreMeasured
+from backend.schemas.geneval_names import CLASSES, COLOURS
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.prompt_set import PromptFormat
 from tests.worker.benchmarks.geneval.tiny_detector import write_detector
 from tests.worker.jobs.driving import drive
-from worker.benchmarks.geneval.classes import CLASSES, COLOURS
 from worker.jobs import run_job
 
 NUM_LINES = {"single_object": 80, "two_object": 99, "counting": 80, "colors": 94, "position": 100, "color_attr": 100}

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from worker.benchmarks.geneval.classes import COLOURS
+from backend.schemas.geneval_names import COLOURS
 from worker.benchmarks.geneval.rules import Detection
 from worker.rewards.clip_models import ClipModel
 

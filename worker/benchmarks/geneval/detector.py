@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from worker.benchmarks.geneval.classes import CLASSES
+from backend.schemas.geneval_names import CLASSES
 from worker.benchmarks.geneval.rules import Detection
 from worker.rewards.weights import Published, read_json, stay_offline, weights_folder
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from backend.schemas.geneval_names import CLASSES, COLOURS
 from tests.worker.benchmarks.geneval.tiny_detector import write_detector
 from worker.benchmarks.geneval.benchmark import GenEval
-from worker.benchmarks.geneval.classes import CLASSES, COLOURS
 from worker.benchmarks.geneval.colours import TEMPLATES, ColourClassifier, cut_out
 from worker.benchmarks.geneval.detector import Mask2FormerDetector, load_detector
 from worker.benchmarks.geneval.rules import Detection, Thresholds

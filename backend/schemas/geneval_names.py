@@ -1,4 +1,8 @@
-"""The 80 classes of COCO's instances in their order, by the names that GenEval's prompts use, and its ten colours."""
+"""The 80 classes of COCO's instances in their order, by the names that GenEval's prompts use, and its ten colours.
+
+The import of prompts and the detector read the same names: what the one lets in, the other can find.
+Source: github.com/djghosh13/geneval, object_names.txt and COLORS of evaluate_images.py.
+"""
 
 from __future__ import annotations
 
