@@ -34,6 +34,9 @@ from tests.results.simulated_raters import SHARPNESS, TASTE, TIE_BELOW, blueness
 
 # Tasks whose captions leave at least one colour open: there the taste has room.
 OPEN_TASKS = ["single_object", "two_object", "counting", "position"]
+# The share of the prompts that nothing but judging is done with, and of the raters whom nothing is learned from: by the
+# defaults about 180 pairs of 50 prompts, and two raters of eight, so that the model's worth is not a guess.
+HELDOUT = {"heldout_share": 0.3, "heldout_rater_share": 0.25}
 PATIENCE_SECONDS = 240
 TAG = "closed-loop"
 
@@ -44,9 +47,9 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=Path("data/closed-loop"), help="the studio's folder")
     parser.add_argument("--url", help="a studio that runs already, instead of one of its own")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--num-prompts", type=int, default=120, help="prompts to vote on")
-    parser.add_argument("--num-pairs", type=int, default=320, help="pairs to vote on")
-    parser.add_argument("--num-raters", type=int, default=5)
+    parser.add_argument("--num-prompts", type=int, default=240, help="prompts to vote on; some come more than once")
+    parser.add_argument("--num-pairs", type=int, default=640, help="pairs to vote on")
+    parser.add_argument("--num-raters", type=int, default=8)
     parser.add_argument("--num-steps", type=int, default=24, help="training steps on the reward model")
     parser.add_argument("--num-captions", type=int, default=120, help="held-out captions of the comparison")
     options = parser.parse_args()
@@ -104,7 +107,7 @@ class Loop:
     def _reward_model(self, pair_set: str) -> tuple[str, dict[str, Any]]:
         """A reward model of the votes: what a run names it by, and its report."""
         recipe = self._client.get_recipe("reward-from-votes").config.model_dump(mode="json")
-        changes = {"pairs": {"source": pair_set}, "num_steps": 150, "seed": self._options.seed}
+        changes = {"pairs": {"source": pair_set} | HELDOUT, "num_steps": 150, "seed": self._options.seed}
         learned = self._run("reward model", **_changed(recipe, **changes))
         model = self._client.get_reward_model(learned.id)
         assert model.report is not None, "the run has succeeded"

@@ -47,6 +47,7 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _model(model: dict[str, Any]) -> str:
     parts = [
         f"accuracy {_share(model['accuracy'])} on {model['accuracy']['num_pairs']} pairs",
+        *_of_new_raters(model),
         f"the raters' ceiling {_share(model['ceiling'])}, the model there {_share(model['model_at_ceiling'])}",
         f"the untuned CLIP {_share(model['untuned'])}",
         f"calibration error {model['calibration']['expected_error']:.3f}",
@@ -54,6 +55,14 @@ def _model(model: dict[str, Any]) -> str:
     # That the votes are simulated, the section has said already.
     weak = [note for note in model["notes"] if "simulated" not in note]
     return ". ".join(["; ".join(parts), *(note.rstrip(".") for note in weak)])
+
+
+def _of_new_raters(model: dict[str, Any]) -> Iterator[str]:
+    """The same against raters whom the model never learned from, where some are held out."""
+    share = model.get("accuracy_new_raters")
+    if share is not None:
+        raters = f"{model['num_heldout_raters']} of {model['num_raters']} raters, whom it never learned from"
+        yield f"by the votes of {raters}, {_share(share)} on {share['num_pairs']} pairs"
 
 
 def _votes(votes: dict[str, Any]) -> str:

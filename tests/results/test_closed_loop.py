@@ -52,6 +52,7 @@ def test_the_report_tells_each_step_and_that_no_people_voted() -> None:
         "closed_loop": {"taste": "bluer", "sharpness": 40.0, "tie_below": 0.002, "seed": 7},
         "votes": {"num_raters": 5, "num_votes": 900, "num_against_taste": 90, "num_pairs": 300, "num_prompts": 100},
         "reward_model": {name: share(0.8) for name in ("accuracy", "ceiling", "model_at_ceiling", "untuned")}
+        | {"accuracy_new_raters": share(0.75), "num_heldout_raters": 2, "num_raters": 8}
         | {"calibration": {"expected_error": 0.04}, "notes": ["Few pairs.", "All votes are simulated."]},
         "training": {
             "rewards": [{"name": "learned", "weight": 1.0}],
@@ -85,6 +86,7 @@ def test_the_report_tells_each_step_and_that_no_people_voted() -> None:
         "5 programs, no people",
         "900 votes on 300 pairs of 100 prompts, 90 of them against the taste by chance",
         "accuracy 0.800 [0.700, 0.900] on 80 pairs",
+        "by the votes of 2 of 8 raters, whom it never learned from, 0.750 [0.650, 0.850] on 80 pairs;",
         "calibration error 0.040. Few pairs |",
         "learned 0.50 → 0.50",
         "blueness +0.0100 → +0.0500, +0.0400 [+0.0300, +0.0500]",
@@ -94,3 +96,5 @@ def test_the_report_tells_each_step_and_that_no_people_voted() -> None:
     ):
         assert words in text
     assert closed_loop_section([{"trial": "another"}]) == ""
+    without = result | {"reward_model": result["reward_model"] | {"accuracy_new_raters": None, "num_heldout_raters": 0}}
+    assert "never learned from" not in closed_loop_section([without])
