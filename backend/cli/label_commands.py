@@ -123,7 +123,7 @@ def show(context: typer.Context, task_id: TaskID, as_json: AsJSON = False) -> No
         print_json(task)
         return
     source = task.source
-    out().print(f"{escape(task.name)}, {task.status.value}: {_progress(task)} votes by {_raters(task)} raters")
+    out().print(f"{escape(task.name)}, {task.status.value}: {_progress(task, 'votes')} by {_raters(task)} raters")
     out().print(f"{task.num_pairs} pairs of {source.kind.value} {source.run_id}, {task.num_gold} gold, {task.strategy}")
     out().print(f"guideline, version {task.guideline_version}: {escape(task.guideline)}")
     flags = all_items(lambda after: client.list_flags(task.id, limit=LARGEST_PAGE, after=after), at_most=MOST_ITEMS)
@@ -231,8 +231,10 @@ def _tasks(client: StudioClient, status: TaskStatus | None = None) -> Sequence[L
     )
 
 
-def _progress(task: LabelTask) -> str:
-    return f"{task.num_votes} of {task.num_votes_wanted}"
+def _progress(task: LabelTask, noun: str = "") -> str:
+    """People's votes of those that are wanted; programs' are told apart."""
+    told = f"{task.num_votes - task.num_simulated_votes} of {task.num_votes_wanted} {noun}".rstrip()
+    return f"{told}, {task.num_simulated_votes} simulated" if task.num_simulated_votes else told
 
 
 def _raters(task: LabelTask) -> str:

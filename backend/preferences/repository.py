@@ -46,6 +46,7 @@ class TaskCounts:
     num_pairs: int = 0
     num_gold: int = 0
     num_votes: int = 0
+    num_simulated_votes: int = 0
     num_flags: int = 0
     num_raters: int = 0
 
@@ -71,7 +72,7 @@ def list_tasks(
 
 
 def counts_of(session: Session, task_ids: Sequence[UUID]) -> dict[UUID, TaskCounts]:
-    """The counts of some tasks, in three queries."""
+    """The counts of some tasks, in four queries."""
     found: dict[UUID, dict[str, int]] = {task_id: {} for task_id in task_ids}
     is_plain = ~LabelPairRow.is_gold
     pairs = (
@@ -86,6 +87,8 @@ def counts_of(session: Session, task_ids: Sequence[UUID]) -> dict[UUID, TaskCoun
     )
     for task_id, num_pairs, num_gold, num_votes in session.execute(pairs):
         found[task_id] |= {"num_pairs": num_pairs, "num_gold": num_gold, "num_votes": num_votes}
+    for task_id, num_votes in session.execute(_simulated_votes(task_ids)):
+        found[task_id]["num_simulated_votes"] = num_votes
     raters = select(RaterRow.label_task_id, func.count()).where(RaterRow.label_task_id.in_(task_ids))
     for task_id, num_raters in session.execute(raters.group_by(RaterRow.label_task_id)):
         found[task_id]["num_raters"] = num_raters
@@ -178,6 +181,18 @@ def list_flags(
     if after is not None:
         query = query.where(PairFlagRow.id > after)
     return [(flag, pair) for flag, pair in session.execute(query)]
+
+
+def _simulated_votes(task_ids: Sequence[UUID]) -> Any:
+    """Of each task's votes that count on pairs that are not gold, those of programs."""
+    return (
+        select(RaterRow.label_task_id, func.count())
+        .join(VoteRow, VoteRow.rater_id == RaterRow.id)
+        .join(LabelPairRow, LabelPairRow.id == VoteRow.pair_id)
+        .where(RaterRow.label_task_id.in_(task_ids), RaterRow.is_simulated, ~RaterRow.is_excluded)
+        .where(STANDS, ~LabelPairRow.is_gold)
+        .group_by(RaterRow.label_task_id)
+    )
 
 
 def _raters_with_votes() -> Any:

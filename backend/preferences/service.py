@@ -187,6 +187,7 @@ def _task_of_row(row: LabelTaskRow, counts: repository.TaskCounts) -> LabelTask:
         num_pairs=counts.num_pairs,
         num_gold=counts.num_gold,
         num_votes=counts.num_votes,
+        num_simulated_votes=counts.num_simulated_votes,
         num_votes_wanted=counts.num_pairs * row.votes_per_pair,
         num_flags=counts.num_flags,
         num_raters=counts.num_raters,

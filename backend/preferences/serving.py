@@ -1,8 +1,9 @@
 """Which pairs a rater sees next, and who holds which: safe for many raters at once, without one waiting for another.
 
-A pair is open to a rater who has no vote on it that stands, while its votes and the holds of others are fewer than the
-task's votes a pair; gold pairs are open to everybody. A hold lasts ten minutes. A vote that comes later is kept and
-counted like any other, so a pair may then have one vote more than was asked for, and never one less.
+A pair is open to a rater who has no vote on it that stands, while its votes and the holds of others are fewer than
+the task's votes a pair, people and programs counted apart; gold pairs are open to everybody. A hold lasts ten
+minutes. A vote that comes later is kept and counted like any other, so a pair may then have one vote more than was
+asked for, and never one less.
 """
 
 from __future__ import annotations
@@ -34,12 +35,24 @@ LEFT JOIN (
     SELECT
         pair_id,
         bool_or(rater_id = :rater_id) AS is_mine,
-        count(*) FILTER (WHERE rater_id <> :rater_id) AS num_others
-    FROM pair_hold WHERE expires_at > now() OR rater_id = :rater_id GROUP BY pair_id
+        count(*) FILTER (WHERE rater_id <> :rater_id AND rater.is_simulated = :is_simulated) AS num_others
+    FROM pair_hold JOIN rater ON rater.id = rater_id
+    WHERE expires_at > now() OR rater_id = :rater_id GROUP BY pair_id
 ) AS held ON held.pair_id = pair.id
+LEFT JOIN (
+    SELECT
+        pair_id,
+        count(*) AS num_votes,
+        sum(CASE vote.outcome WHEN '0' THEN 1 WHEN '1' THEN 0 ELSE 0.5 END) AS sum_first
+    FROM rater JOIN vote ON vote.rater_id = rater.id AND vote.undone_at IS NULL AND vote.outcome <> 'skip'
+    WHERE rater.label_task_id = :task_id AND rater.is_simulated <> :is_simulated AND NOT rater.is_excluded
+    GROUP BY pair_id
+) AS other_kind ON other_kind.pair_id = pair.id
 WHERE pair.label_task_id = :task_id
-AND (pair.is_gold OR pair.num_votes < :votes_per_pair)
-AND (pair.is_gold OR pair.num_votes + coalesce(held.num_others, 0) < :votes_per_pair)
+AND (
+    pair.is_gold
+    OR pair.num_votes - coalesce(other_kind.num_votes, 0) + coalesce(held.num_others, 0) < :votes_per_pair
+)
 AND pair.id NOT IN (SELECT pair_id FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL)
 """
 
@@ -50,10 +63,12 @@ _PLACE = f"((pair.index + 1)::bigint * :shuffle % {_PRIME})"
 # With a uniform prior, w of n votes for the first picture leave its preference a Beta(1 + w, 1 + n - w); the pair of
 # the largest variance comes first: that of few or of contradicting votes. Without a vote it is 1/12. A quarter of the
 # gold pairs stand among those without a vote, and the others anywhere, so that they come at any time.
+_VOTES = "(pair.num_votes - coalesce(other_kind.num_votes, 0))"
+_FIRSTS = "(pair.sum_first - coalesce(other_kind.sum_first, 0))"
 _VARIANCE = f"""CASE
     WHEN pair.is_gold AND {_PLACE} % 4 = 0 THEN 1 / 12.0
     WHEN pair.is_gold THEN {_PLACE} / {_PRIME}.0 / 12
-    ELSE (1 + sum_first) * (1 + num_votes - sum_first) / ((2 + num_votes) * (2 + num_votes) * (3 + num_votes))
+    ELSE (1 + {_FIRSTS}) * (1 + {_VOTES} - {_FIRSTS}) / ((2 + {_VOTES}) * (2 + {_VOTES}) * (3 + {_VOTES}))
 END"""
 
 _ORDER = {PairStrategy.SHUFFLED: _PLACE, PairStrategy.MOST_INFORMATIVE: f"{_VARIANCE} DESC, {_PLACE}"}
@@ -82,6 +97,7 @@ SELECT
     task.strategy,
     task.votes_per_pair,
     rater.shuffle,
+    rater.is_simulated,
     (SELECT count(*) FROM vote WHERE rater_id = rater.id AND undone_at IS NULL),
     (SELECT max(index) + 1 FROM label_pair WHERE label_task_id = task.id),
     ARRAY(SELECT pair_id FROM pair_hold WHERE rater_id = rater.id),
@@ -140,6 +156,7 @@ class Asker:
     strategy: str
     votes_per_pair: int
     shuffle: int
+    is_simulated: bool
     num_done: int
     num_pairs: int | None
     mine: Sequence[UUID]
@@ -207,7 +224,12 @@ def hold(session: Session, rater_id: UUID, pair_id: UUID) -> None:
 def progress_of(session: Session, task: LabelTaskRow, rater: RaterRow) -> tuple[int, int]:
     """How many pairs the rater is done with, and how many more are open to it."""
     num_done: int = session.scalars(_NUM_DONE, {"rater_id": rater.id}).one()
-    asked = {"task_id": task.id, "rater_id": rater.id, "votes_per_pair": task.votes_per_pair}
+    asked = {
+        "task_id": task.id,
+        "rater_id": rater.id,
+        "is_simulated": rater.is_simulated,
+        "votes_per_pair": task.votes_per_pair,
+    }
     num_open: int = session.connection().exec_driver_sql(_NUM_OPEN, asked).scalar_one()
     return num_done, num_open
 
@@ -254,4 +276,9 @@ def _num_open(connection: Connection, asker: Asker) -> int:
 
 
 def _asked(asker: Asker) -> dict[str, Any]:
-    return {"task_id": asker.task_id, "rater_id": asker.rater_id, "votes_per_pair": asker.votes_per_pair}
+    return {
+        "task_id": asker.task_id,
+        "rater_id": asker.rater_id,
+        "is_simulated": asker.is_simulated,
+        "votes_per_pair": asker.votes_per_pair,
+    }

@@ -153,7 +153,8 @@ class LabelTask(WireModel):
     num_votes: int = Field(
         description="Votes that stand on pairs that are not gold; skips and excluded raters' are none"
     )
-    num_votes_wanted: int
+    num_simulated_votes: int = Field(0, description="Of them, those of programs: they take no place that people fill")
+    num_votes_wanted: int = Field(description="Of people, and once more of programs where some vote")
     num_flags: int
     num_raters: int
     created_at: Timestamp

@@ -164,7 +164,7 @@ class Loop:
         task = next((each for each in made if (each.name, each.source) == (name, checked.source)), None)
         if task is None:
             task = self._client.create_label_task(checked)
-        if task.num_votes < task.num_votes_wanted:
+        if task.num_simulated_votes < task.num_votes_wanted:
             vote_in_turns(self._client, task.id, self._options.num_raters, seed)
         votes = self._votes_of(task.id)
         last = max(vote.created_at for vote in votes)

@@ -67,8 +67,9 @@ def make_task(api: TestClient, evaluation: str) -> MakeTask:
 def make_rater(api: TestClient) -> MakeRater:
     """Makes a rater; gives the header that opens its door."""
 
-    def make(task: dict[str, Any], label: str = "Ada") -> dict[str, str]:
-        token = api.post(f"{TASKS}/{task['id']}/raters", json={"label": label}).json()["token"]
+    def make(task: dict[str, Any], label: str = "Ada", *, is_simulated: bool = False) -> dict[str, str]:
+        body = {"label": label, "is_simulated": is_simulated}
+        token = api.post(f"{TASKS}/{task['id']}/raters", json=body).json()["token"]
         return {"Authorization": f"Bearer {token}"}
 
     return make

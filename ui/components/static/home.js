@@ -4,7 +4,7 @@ import { follow, get, post, query as url } from "./api.js";
 import { sparkline } from "./chart.js";
 import { action, card, empty, failure, h, show, status, titled, when } from "./dom.js";
 import { duration, plural } from "./format.js";
-import { isOpen, taskProgress, votesOf } from "./label_shared.js";
+import { isAsking, taskProgress, votesOf } from "./label_shared.js";
 import { apiButton, apiCalls } from "./shell.js";
 import { headlineReward, progress, runName } from "./runs_shared.js";
 
@@ -28,7 +28,7 @@ export async function mount(root) {
     const paths = ["/runs?limit=20", "/workers", "/recipes", "/label-tasks?limit=20"];
     const [runs, workers, recipes, tasks] = await Promise.all(paths.map(get));
     const list = runs.data;
-    const asking = tasks.data.filter((task) => isOpen(task) && task.num_votes < task.num_votes_wanted);
+    const asking = tasks.data.filter(isAsking);
     const active = ["running", "queued", "paused"].flatMap((name) => list.filter((run) => run.status === name));
     const now = JSON.stringify([
       workers.data.length,
@@ -213,7 +213,7 @@ function votesCard(tasks) {
         "div",
         { class: "u-row", style: "margin-bottom:8px" },
         h("a", { href: `/label?id=${task.id}` }, task.name),
-        h("span", { class: "u-muted u-small u-push" }, `${votesOf(task)} votes`),
+        h("span", { class: "u-muted u-small u-push" }, votesOf(task, "votes")),
       ),
       taskProgress(task),
     );

@@ -88,7 +88,7 @@ function header(state) {
         {},
         h("p", { class: "u-crumb" }, h("a", { href: "/label" }, "Label"), " › ", h("a", { href: `/label?id=${task.id}` }, task.name)),
         h("h1", {}, "Results"),
-        h("p", { class: "u-row wide", style: "margin-top:8px" }, openness(task), h("span", {}, `${votesOf(task)} votes`)),
+        h("p", { class: "u-row wide", style: "margin-top:8px" }, openness(task), h("span", {}, votesOf(task, "votes"))),
       ),
       h("div", { class: "u-row" }, ...FORMATS.map((each) => exportLink(state, each)), freezeButton(state), apiButton()),
     ),

@@ -7,11 +7,20 @@ export function openness(task) {
   return h("span", { class: `u-status ${isOpen(task) ? "running" : "cancelled"}` }, task.status);
 }
 
-export const votesOf = (task) => `${task.num_votes} of ${task.num_votes_wanted}`;
+const ofPeople = (task) => task.num_votes - task.num_simulated_votes;
+
+/** Whether people are still asked: programs fill no place of theirs. */
+export const isAsking = (task) => isOpen(task) && ofPeople(task) < task.num_votes_wanted;
+
+/** People's votes of those that are wanted, `noun` behind them; programs' are told apart. */
+export function votesOf(task, noun = "") {
+  const told = `${ofPeople(task)} of ${task.num_votes_wanted}${noun && ` ${noun}`}`;
+  return task.num_simulated_votes ? `${told}, ${task.num_simulated_votes} simulated` : told;
+}
 
 export function taskProgress(task) {
-  const share = task.num_votes_wanted ? Math.min(task.num_votes / task.num_votes_wanted, 1) : 0;
-  const bounds = { "aria-valuemin": 0, "aria-valuemax": task.num_votes_wanted || 1, "aria-valuenow": task.num_votes };
+  const share = task.num_votes_wanted ? Math.min(ofPeople(task) / task.num_votes_wanted, 1) : 0;
+  const bounds = { "aria-valuemin": 0, "aria-valuemax": task.num_votes_wanted || 1, "aria-valuenow": ofPeople(task) };
   return h(
     "div",
     { class: "u-progress", role: "progressbar", "aria-label": "votes", ...bounds },

@@ -87,7 +87,7 @@ function header(task, setStatus) {
       "div",
       { class: "u-row wide", style: "margin-bottom:8px", "aria-live": "polite" },
       openness(task),
-      h("span", {}, `${votesOf(task)} votes`),
+      h("span", {}, votesOf(task, "votes")),
       h("span", { class: "u-muted" }, plural(task.num_raters, "rater")),
       h("span", { class: "u-muted" }, "created ", when(task.created_at)),
       identifier(task.id),
