@@ -199,6 +199,11 @@ def test_a_failed_run_says_what_happened_and_the_cure(open_page: OpenPage, clien
 
 def test_the_list_filters_by_status(open_page: OpenPage, trained: Run) -> None:
     page = open_page("/runs")
-    expect(page.get_by_role("link", name=trained.name)).to_be_visible()
+    link = page.locator(f"a[href$='{trained.id}']").first
+    expect(link).to_be_visible()
     page.get_by_label("Every status").select_option("paused")
+    expect(link).to_be_hidden()
+    page.get_by_label("Every status").select_option("cancelled")
+    expect(link).to_be_visible()
+    page.get_by_role("searchbox").fill("a name that no run has")
     expect(page.get_by_text("No run matches")).to_be_visible()

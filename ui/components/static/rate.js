@@ -40,6 +40,7 @@ class Rating {
       (count) => this.ask(count),
       (url) => this.door.picture(url),
       (id) => this.taken.has(id) || this.shown?.pair_id === id,
+      () => this.shown !== null,
     );
     onKeys({ ...on, hasPair: () => this.shown !== null, why: () => this.view.askWhy() });
     document.addEventListener("visibilitychange", () => document.hidden || this.outbox.drain());

@@ -7,10 +7,10 @@ const AHEAD = 4,
 export class PairSupply {
   /**
    * `ask(count)` gives the next pairs, `picture(url)` a decoded picture, `isTaken(id)` is true for what this rater has
-   * voted on and what is on screen.
+   * voted on and what is on screen, `isShowing()` while anything is.
    */
-  constructor(ask, picture, isTaken) {
-    Object.assign(this, { ask, picture, isTaken, held: [], work: null, isAtEnd: false });
+  constructor(ask, picture, isTaken, isShowing) {
+    Object.assign(this, { ask, picture, isTaken, isShowing, held: [], work: null, isAtEnd: false });
   }
 
   /** The next pair, decoded; undefined where none is here yet. */
@@ -42,6 +42,8 @@ export class PairSupply {
     const offered = await this.ask(Math.min(AHEAD + 1 + numWaiting, MOST));
     this.isAtEnd = offered.length === 0;
     for (const pair of offered) {
+      // The studio may have had the waiting votes by then, and so have offered more than was missing.
+      if (this.held.length >= AHEAD + (this.isShowing() ? 0 : 1)) return;
       if (!this.isNew(pair.pair_id)) continue;
       const loaded = await this.load(pair);
       // While it was loading, this rater may have voted on it in another tab.
