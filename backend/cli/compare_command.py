@@ -15,6 +15,7 @@ from backend.cli.studio import connect
 from backend.client import StudioClient
 from backend.errors import MalformedError
 from backend.schemas.evaluation import Comparison, ExportFormat
+from backend.schemas.picture_runs import POLICY
 from backend.schemas.run import Run
 
 
@@ -25,18 +26,24 @@ def compare(
         Path | None, typer.Option("--html", help="Write the report to this file; it opens anywhere")
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write all pairs to this file, a line each")] = None,
-    base: Annotated[str | None, typer.Option(help="Label of the policy compared to; default: base")] = None,
-    policy: Annotated[str | None, typer.Option(help="Label of the other policy; default: policy")] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", "--base", help="Label of the policy compared to; default: the first")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Label of the other policy, of the files; default: policy, or the first other")
+    ] = None,
     num_pairs: Annotated[int, typer.Option(min=0, max=100, help="Worst and best pairs in the report")] = 24,
     as_json: AsJSON = False,
 ) -> None:
-    """Show what an evaluation has measured of two policies, and write it to files."""
+    """Show how an evaluation's policies differ from one of them, and write two of them to files."""
     client = connect(context)
     run = find_run(client, run_id)
-    found = client.get_comparison(run.id)
+    found = client.get_comparison(run.id, base=against)
+    others = [label for label in found.config.candidates if label != found.against]
+    chosen = policy or (POLICY if POLICY in others else others[0])
     for path, wanted in ((html, ExportFormat.HTML), (csv, ExportFormat.CSV)):
         if path is not None:
-            _write(client, run, wanted, path, base, policy, num_pairs)
+            _write(client, run, wanted, path, found.against, chosen, num_pairs)
     if as_json:
         print_json(found)
     else:
@@ -48,8 +55,8 @@ def _write(
     run: Run,
     wanted: ExportFormat,
     path: Path,
-    base: str | None,
-    policy: str | None,
+    base: str,
+    policy: str,
     num_pairs: int,
 ) -> None:
     """Writes beside the file first: one that does not come whole leaves nothing behind."""
@@ -66,5 +73,9 @@ def _write(
 
 
 def _tell(found: Comparison) -> None:
-    print_figures(found.scores, found.differences)
+    print_figures(found.scores, found.differences, found.against)
+    for label, smallest in found.smallest_visible_by_policy.items():
+        if (overall := smallest.get("overall")) is not None:
+            words = f"{label} against {found.against}: four of five evaluations show a difference of {overall:.3g}"
+            out().print(escape(words), soft_wrap=True)
     out().print(f"pairs stored: {found.num_pairs}; wins {found.num_wins}, losses {found.num_losses}")

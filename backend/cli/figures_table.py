@@ -8,9 +8,8 @@ from rich.markup import escape
 
 from backend.cli.output import number_text, out, print_table
 from backend.schemas.event import ScoreMeasured
-from backend.schemas.picture_runs import POLICY
+from backend.schemas.picture_runs import DIFFERENCE, label_of
 
-DIFFERENCE = "difference"
 # Told in a sentence, for they are of two policies at once.
 _COUNTS = (("num_wins", "wins"), ("num_losses", "losses"), ("num_ties", "ties"))
 
@@ -21,11 +20,17 @@ def split_scores(scores: Sequence[ScoreMeasured]) -> tuple[list[ScoreMeasured], 
     return own, [score for score in scores if score.policy.partition(":")[0] == DIFFERENCE]
 
 
-def print_figures(scores: Sequence[ScoreMeasured], differences: Sequence[ScoreMeasured]) -> None:
-    """A table of what each policy reaches, how far it is from the first one, and who wins how often."""
-    by_label = {label_of(each): each for each in differences}
+def print_figures(scores: Sequence[ScoreMeasured], differences: Sequence[ScoreMeasured], against: str = "") -> None:
+    """A table of what each policy reaches, how far it is from one of them, and who wins how often.
+
+    Args:
+        scores: each policy's own.
+        differences: the others' to one of them.
+        against: that one's label; the first policy's where it is empty.
+    """
+    by_label = {label_of(each.policy): each for each in differences}
     names = dict.fromkeys(name for score in scores for name in score.values if not name.endswith("_strict"))
-    first = scores[0].policy if scores else ""
+    first = against or (scores[0].policy if scores else "")
     columns = ["figure", "policy", "value", "95 %", *([f"minus {first}", "95 %"] if differences else [])]
     rows = [
         [name, escape(score.policy), *_cells(score, name), *(_cells(by_label.get(score.policy), name) * bool(by_label))]
@@ -40,11 +45,6 @@ def print_figures(scores: Sequence[ScoreMeasured], differences: Sequence[ScoreMe
     notes = dict.fromkeys(f"{name}: {note}" for score in scores for name, note in score.notes.items())
     for note in notes:
         out().print(f"[dim]{escape(note)}[/]", soft_wrap=True)
-
-
-def label_of(difference: ScoreMeasured) -> str:
-    """The policy whose difference to the first one it is."""
-    return difference.policy.partition(":")[2] or POLICY
 
 
 def _cells(score: ScoreMeasured | None, name: str) -> tuple[str, str]:

@@ -13,9 +13,9 @@ from backend.schemas.overlap import Overlap
 class EvaluationRoutes(Connection):
     """Reading comparisons and their pairs."""
 
-    def get_comparison(self, run_id: RunID) -> Comparison:
-        """What an evaluate run with a base has measured."""
-        return self._get(Comparison, f"/evaluations/{run_id}")
+    def get_comparison(self, run_id: RunID, *, base: str | None = None) -> Comparison:
+        """What an evaluate run has measured of its policies; compared to the first unless another one is named."""
+        return self._get(Comparison, f"/evaluations/{run_id}", base=base)
 
     def get_overlap(self, run_id: RunID) -> Overlap:
         """Which prompts of an evaluation its policies were trained on."""

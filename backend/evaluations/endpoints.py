@@ -24,6 +24,10 @@ router = APIRouter(tags=["evaluations"])
 
 
 Label = Annotated[str, Query(max_length=40, description="One of the evaluation's policies, by its label")]
+Against = Annotated[
+    str | None,
+    Query(max_length=40, description="The policy that the others are compared to, by its label; default: the first"),
+]
 Bound = Annotated[float | None, Query(allow_inf_nan=False, description="Of the policy's reward minus the base's")]
 
 
@@ -50,9 +54,13 @@ EXPORTED: dict[int | str, dict[str, object]] = {
 
 
 @router.get("/evaluations/{run_id}")
-def get_comparison(session: SessionDep, run_id: UUID) -> Comparison:
-    """What an evaluate run with a base has measured. 409 where the run compares nothing."""
-    return service.compare(session, run_id)
+def get_comparison(session: SessionDep, runs_dir: RunsDirDep, run_id: UUID, base: Against = None) -> Comparison:
+    """What an evaluate run has measured of its policies. 409 where the run compares nothing, 422 without that policy.
+
+    The job tells every difference to the first policy; to another one they are computed of the stored samples, by the
+    same paired bootstrap from the same seeds, which takes some tenths of a second once.
+    """
+    return service.compare(session, runs_dir, run_id, base)
 
 
 @router.get("/evaluations/{run_id}/overlap")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,8 @@ from backend.schemas.evaluation import PairOrder
 
 BASE, POLICY = "base", "policy"
 _PURPOSE = "evaluate"
+# Samples that are in memory together, of however many.
+_AT_ONCE = 2000
 
 BaseGroup, PolicyGroup = aliased(GroupRow), aliased(GroupRow)
 BaseSample, PolicySample = aliased(SampleRow), aliased(SampleRow)
@@ -52,6 +54,18 @@ class PairRows:
     policy_group: GroupRow
     policy: SampleRow
     place: PairPlace
+
+
+@dataclass(frozen=True)
+class MeasuredSample:
+    """What one sample was given: whose it is, the places of its prompt and seed, its reward and that one's parts."""
+
+    policy: str
+    prompt: int
+    task: str | None
+    seed: int
+    reward: float | None
+    scores: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,18 @@ def list_scores(session: Session, *, run_id: UUID) -> Sequence[EventRow]:
     """The events that tell a score, in order."""
     query = select(EventRow).where(EventRow.run_id == run_id, EventRow.body["type"].astext == "score")
     return session.scalars(query.order_by(EventRow.seq)).all()
+
+
+def list_measured(session: Session, *, run_id: UUID, policies: Collection[str]) -> Iterator[MeasuredSample]:
+    """Every sample of such policies."""
+    query = (
+        select(GroupRow.policy, GroupRow.index, GroupRow.task)
+        .add_columns(SampleRow.index, SampleRow.reward, SampleRow.reward_breakdown)
+        .join(SampleRow, SampleRow.group_id == GroupRow.id)
+        .where(GroupRow.run_id == run_id, GroupRow.purpose == _PURPOSE, GroupRow.policy.in_(policies))
+    )
+    for row in session.execute(query.execution_options(yield_per=_AT_ONCE)):
+        yield MeasuredSample(*row)
 
 
 def _rows_of(row: Row[*tuple[Any, ...]]) -> PairRows:

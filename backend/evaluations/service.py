@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from backend.artifacts import run_folder
 from backend.errors import ConflictError, MalformedError, NotFoundError
 from backend.evaluations import repository
+from backend.evaluations.differences import KeptDifferences, MeasuredEvaluation
 from backend.evaluations.repository import PairChoice, PairRows
 from backend.models import GroupRow, RunRow, SampleRow
 from backend.runs import repository as runs
@@ -18,11 +21,12 @@ from backend.schemas.config import run_config_adapter
 from backend.schemas.evaluation import Comparison, PairTally, SamplePair
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.figure import kind_of
-from backend.schemas.picture_runs import EvaluateConfig
+from backend.schemas.picture_runs import DIFFERENCE, EvaluateConfig, label_of
 from backend.schemas.run import RunStatus
 
 # Half the width of a 95 % interval in standard errors, and what four of five evaluations need beyond it.
 _HALF_WIDTH, _POWER = 1.96, 0.84
+_KEPT = KeptDifferences()
 
 
 def get_evaluation(session: Session, run_id: UUID) -> tuple[RunRow, EvaluateConfig]:
@@ -42,16 +46,21 @@ def get_evaluation(session: Session, run_id: UUID) -> tuple[RunRow, EvaluateConf
     return row, config
 
 
-def compare(session: Session, run_id: UUID) -> Comparison:
-    """The figures of all prompts, and how many of the pairs are stored."""
+def compare(session: Session, runs_dir: Path, run_id: UUID, base: str | None = None) -> Comparison:
+    """The figures of all prompts, and how many of the pairs are stored; others compared to the first unless told.
+
+    Raises:
+        NotFoundError, ConflictError: as `get_evaluation`.
+        MalformedError: `base` is none of its policies.
+    """
     row, config = get_evaluation(session, run_id)
-    scores: dict[str, ScoreMeasured] = {}
-    for event in repository.list_scores(session, run_id=run_id):
-        body = event.to_wire().body
-        assert isinstance(body, ScoreMeasured), "only scores were asked for"
-        scores[body.policy] = body
-    difference = scores.get("difference")
-    counts = repository.count_pairs(session, run_id=run_id)
+    evaluation = _measured(session, run_id, config)
+    first, second = evaluation.labels[:2]
+    against = first if base is None else _checked_label(config, "base", base)
+    scores, to_first = evaluation.own, evaluation.measured_differences
+    difference = to_first.get(DIFFERENCE)
+    differences = to_first if against == first else _differences(session, runs_dir, evaluation, against)
+    counts = repository.count_pairs(session, run_id=run_id, choice=PairChoice(first, second))
     return Comparison(
         run_id=row.id,
         name=row.name,
@@ -61,21 +70,47 @@ def compare(session: Session, run_id: UUID) -> Comparison:
         policy=scores.get(repository.POLICY),
         difference=difference,
         smallest_visible=smallest_visible(difference),
+        against=against,
         num_pairs=counts.num_pairs,
         num_wins=counts.num_wins,
         num_losses=counts.num_losses,
         tasks=counts.tasks,
-        scores=tuple(scores[label] for label in config.candidates if label in scores),
-        differences=tuple(score for name, score in scores.items() if name.partition(":")[0] == "difference"),
-        smallest_visible_by_figure={
-            figure: smallest_visible(difference, figure)
-            for figure in (difference.intervals if difference is not None else {})
-            if figure != "win_rate"
-        },
-        figure_kinds={
-            name: kind_of(name) for label in config.candidates if label in scores for name in scores[label].values
-        },
+        scores=tuple(scores.values()),
+        differences=tuple(differences.values()),
+        smallest_visible_by_figure=_smallest_by_figure(difference),
+        smallest_visible_by_policy={label_of(name): _smallest_by_figure(each) for name, each in differences.items()},
+        figure_kinds={name: kind_of(name) for score in scores.values() for name in score.values},
     )
+
+
+def difference_of(session: Session, runs_dir: Path, run_id: UUID, choice: PairChoice) -> ScoreMeasured | None:
+    """The chosen policy minus the chosen base; None until both are measured.
+
+    Raises:
+        NotFoundError, ConflictError: as `get_evaluation`.
+    """
+    _, config = get_evaluation(session, run_id)
+    folder = run_folder(runs_dir, run_id)
+    evaluation = _measured(session, run_id, config)
+    return _KEPT.get(session, folder, evaluation, choice.base, [choice.policy]).get(choice.policy)
+
+
+def _measured(session: Session, run_id: UUID, config: EvaluateConfig) -> MeasuredEvaluation:
+    told: dict[str, tuple[int, ScoreMeasured]] = {}
+    for event in repository.list_scores(session, run_id=run_id):
+        body = event.to_wire().body
+        assert isinstance(body, ScoreMeasured), "only scores were asked for"
+        told[body.policy] = (event.seq, body)
+    return MeasuredEvaluation(run_id, config, told)
+
+
+def _differences(
+    session: Session, runs_dir: Path, evaluation: MeasuredEvaluation, base: str
+) -> dict[str, ScoreMeasured]:
+    """Every other policy minus the base, by the name that the difference is told under."""
+    others = [label for label in evaluation.labels if label != base]
+    found = _KEPT.get(session, run_folder(runs_dir, evaluation.run_id), evaluation, base, others)
+    return {found[label].policy: found[label] for label in others if label in found}
 
 
 def smallest_visible(difference: ScoreMeasured | None, figure: str = "overall") -> float | None:
@@ -89,6 +124,12 @@ def smallest_visible(difference: ScoreMeasured | None, figure: str = "overall") 
     return (_HALF_WIDTH + _POWER) * (high - low) / (2 * _HALF_WIDTH)
 
 
+def _smallest_by_figure(difference: ScoreMeasured | None) -> dict[str, float | None]:
+    """Of every figure that has an interval; how often one wins is none whose smallest difference one could name."""
+    intervals = difference.intervals if difference is not None else {}
+    return {figure: smallest_visible(difference, figure) for figure in intervals if figure != "win_rate"}
+
+
 def checked_choice(config: EvaluateConfig, choice: PairChoice) -> PairChoice:
     """The choice, if it names two different policies of the evaluation and bounds that leave room.
 
@@ -97,8 +138,7 @@ def checked_choice(config: EvaluateConfig, choice: PairChoice) -> PairChoice:
     """
     labels = ", ".join(config.candidates)
     for name in ("base", "policy"):
-        if getattr(choice, name) not in config.candidates:
-            raise _refused(name, f"{getattr(choice, name)!r} is no policy of this evaluation: it has {labels}")
+        _checked_label(config, name, getattr(choice, name))
     if choice.base == choice.policy:
         raise _refused("policy", f"{choice.policy!r} would be compared with itself: choose two of {labels}")
     low, high = choice.min_difference, choice.max_difference
@@ -138,6 +178,13 @@ def tally(session: Session, run_id: UUID, choice: PairChoice) -> PairTally:
         num_unjudged=counts.num_unjudged,
         tasks=counts.tasks,
     )
+
+
+def _checked_label(config: EvaluateConfig, name: str, label: str) -> str:
+    if label not in config.candidates:
+        labels = ", ".join(config.candidates)
+        raise _refused(name, f"{label!r} is no policy of this evaluation: it has {labels}")
+    return label
 
 
 def _refused(name: str, message: str) -> MalformedError:

@@ -62,7 +62,9 @@ class Comparison(WireModel):
     config: EvaluateConfig
     base: ScoreMeasured | None = Field(description="Null until the evaluation has ended")
     policy: ScoreMeasured | None
-    difference: ScoreMeasured | None = Field(description="Policy minus base, paired by prompt and seed")
+    difference: ScoreMeasured | None = Field(
+        description="Policy minus base, paired by prompt and seed, whatever `differences` are to"
+    )
     smallest_visible: Number = Field(
         description="The difference of `overall` that this many prompts show in four of five evaluations, at 95 %: "
         "(1.96 + 0.84) standard errors, the error read off the paired interval"
@@ -71,14 +73,18 @@ class Comparison(WireModel):
     num_wins: int = Field(description="Of the stored pairs, those whose picture of the policy has the higher reward")
     num_losses: int
     tasks: tuple[str, ...] = Field(description="Tasks of the stored pairs")
-    scores: tuple[ScoreMeasured, ...] = Field(
-        (), description="Every policy's figures, the one that the others are compared to first"
-    )
+    scores: tuple[ScoreMeasured, ...] = Field((), description="Every policy's figures, in the evaluation's order")
+    against: str = Field("base", description="Label of the policy that `differences` are to: the first unless asked")
     differences: tuple[ScoreMeasured, ...] = Field(
-        (), description="Each other policy minus the first; `policy` is difference, or difference:<label>"
+        (),
+        description="Each other policy minus the one that `against` names, paired by prompt and seed; `policy` is "
+        "difference for the one with the label policy, else difference:<label>",
     )
     smallest_visible_by_figure: dict[str, Number] = Field(
         default_factory=dict, description="As smallest_visible, for every figure of `difference` that has an interval"
+    )
+    smallest_visible_by_policy: dict[str, dict[str, Number]] = Field(
+        default_factory=dict, description="The same of each of `differences`, by the policy's label"
     )
     figure_kinds: dict[str, FigureKind] = Field(
         default_factory=dict, description="Of every figure of `scores`: its unit, and whether lower is better"

@@ -20,7 +20,18 @@ from backend.schemas.prompts import PromptConfig
 from backend.schemas.reward import RewardConfig
 
 BASE, POLICY = "base", "policy"
-RESERVED_LABELS = frozenset({BASE, POLICY, "difference", "probe"})
+DIFFERENCE = "difference"
+RESERVED_LABELS = frozenset({BASE, POLICY, DIFFERENCE, "probe"})
+
+
+def difference_name(label: str) -> str:
+    """What the figures of a policy's difference are told under, to the first policy or to another one."""
+    return DIFFERENCE if label == POLICY else f"{DIFFERENCE}:{label}"
+
+
+def label_of(difference: str) -> str:
+    """The policy whose difference is told under such a name: the inverse of `difference_name`."""
+    return difference.partition(":")[2] or POLICY
 
 
 class SampleConfig(BaseRunConfig):

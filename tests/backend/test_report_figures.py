@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from backend.evaluations.report.figures import forest, turned
+from backend.evaluations.report.figures import forest
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.figure import kind_of
 
@@ -59,14 +59,3 @@ def test_tasks_are_shares_and_each_reward_has_a_unit_of_its_own() -> None:
         "hps": "hps",
         "clip": "clip",
     }
-
-
-def test_a_difference_seen_from_the_other_policy_is_turned_with_its_interval() -> None:
-    found = difference(overall=(0.1, 0.3), win_rate=(0.6, 1.0))
-    found = found.model_copy(update={"values": found.values | {"num_wins": 4, "num_losses": 1, "num_ties": 7}})
-    seen = turned(found)
-    assert seen.values["overall"] == pytest.approx(-0.2)
-    assert seen.intervals["overall"] == (-0.3, -0.1)
-    assert seen.intervals["win_rate"] == pytest.approx((0.0, 0.4))
-    assert [seen.values[f"num_{name}"] for name in ("wins", "losses", "ties")] == [1, 4, 7]
-    assert turned(seen).intervals["overall"] == found.intervals["overall"]

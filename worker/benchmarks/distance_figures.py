@@ -1,21 +1,20 @@
-"""FID and KID as figures: of one policy with intervals over prompts, and of two policies paired by prompt."""
+"""FID and KID of one policy's pictures as figures, with intervals over prompts, and without each part of these."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backend.figures.jackknife import LEAST_PROMPTS, Jackknifed, parts_of
+from backend.figures.distances import FID, FID_INFINITY, KID, KID_ERROR, Distances
+from backend.figures.jackknife import LEAST_PROMPTS, parts_of
 from backend.figures.scores import Figures
 from backend.schemas.benchmark import ReferenceConfig
 from worker.benchmarks.distances import jackknifed_mmd, kernel_distance
 from worker.benchmarks.frechet import Gaussian, frechet_distance, jackknifed_distance
 
-FID, FID_INFINITY, KID, KID_ERROR = "fid", "fid_infinity", "kid", "kid_standard_error"
 # Pictures a dimension, and prompts a dimension, below which FID's bias does not fall with one over their number.
 _PICTURES, _PROMPTS = 2, 1
 
@@ -26,14 +25,6 @@ class Reference:
 
     features: Tensor
     gaussian: Gaussian
-
-
-@dataclass(frozen=True, eq=False)
-class Distances:
-    """A policy's figures, and those that are compared without each part of the prompts, by figure."""
-
-    figures: Figures = field(default_factory=Figures)
-    parts: Mapping[str, Jackknifed] = field(default_factory=dict)
 
 
 def distances(
@@ -75,18 +66,3 @@ def is_extrapolated(num_pictures: int, num_prompts: int, reference: Reference) -
     """
     num_dimensions = reference.gaussian.factor.shape[1]
     return num_pictures >= _PICTURES * num_dimensions and num_prompts >= max(_PROMPTS * num_dimensions, LEAST_PROMPTS)
-
-
-def distance_differences(base: Distances, tuned: Distances) -> Figures:
-    """Tuned minus base of each distance, paired: both leave out the same prompts, and the reference is the same."""
-    values, intervals = {}, {}
-    for name in (FID, FID_INFINITY, KID):
-        one, two = base.figures.values.get(name), tuned.figures.values.get(name)
-        if one is None or two is None:
-            continue
-        values[name] = two - one
-        parts = KID if name == KID else FID
-        if parts in base.parts and parts in tuned.parts:
-            of_subsets = sum((each.figures.values[KID_ERROR] or 0.0) ** 2 for each in (base, tuned) if name == KID)
-            intervals[name] = (tuned.parts[parts] - base.parts[parts]).interval(two - one, of_subsets)
-    return Figures(dict(values), intervals)

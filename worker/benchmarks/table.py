@@ -20,6 +20,11 @@ class Table:
         self._scores: dict[str, Scores] = {}
 
     @property
+    def scores(self) -> Mapping[str, Scores]:
+        """What was measured, by measure, in the order in which the measures came."""
+        return self._scores
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The measures of which there is at least one score, in the order in which they came."""
         return tuple(self._scores)

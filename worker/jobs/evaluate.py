@@ -8,12 +8,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from backend.artifacts import RunFolder
+from backend.figures.evaluation import CORRECT, STRICT
 from backend.schemas.event import Log, SamplesMade, ScoreMeasured, StepFinished
 from backend.schemas.picture_runs import EvaluateConfig
 from backend.schemas.run import RequestFlags, RunStatus
 from backend.schemas.sample import GroupRecord
 from worker.benchmarks.table import Table
-from worker.jobs.evaluation_judge import CORRECT, STRICT, EvaluationJudge
+from worker.jobs.evaluation_judge import EvaluationJudge
 from worker.jobs.evaluation_prompts import evaluation_prompts
 from worker.jobs.evaluation_scores import EvaluationScores
 from worker.jobs.heldout import heldout_seeds

@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 from backend.artifacts import RunFolder
+from backend.figures.distances import FID, FID_INFINITY, KID, Distances
+from backend.figures.evaluation import DIVERSITY, DUPLICATES, PIXELS
 from backend.schemas.benchmark import DiversityConfig, ReferenceConfig
 from backend.schemas.picture_runs import EvaluateConfig
-from worker.benchmarks.distance_figures import FID, FID_INFINITY, KID, Distances, Reference, distances
+from worker.benchmarks.distance_figures import Reference, distances
 from worker.benchmarks.diversity import diversity
 from worker.benchmarks.features import (
     Extractor,
@@ -28,8 +30,6 @@ from worker.benchmarks.frechet import Gaussian
 from worker.benchmarks.table import Table
 from worker.jobs.pictures import Place
 from worker.jobs.policies import device_of
-
-DIVERSITY, PIXELS, DUPLICATES = "diversity", "pixel_diversity", "near_duplicates"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from backend.artifacts import RunFolder
+from backend.figures.evaluation import CORRECT, GENEVAL
 from backend.schemas.benchmark import GenEvalConfig
 from backend.schemas.picture_runs import EvaluateConfig
 from worker.jobs.evaluation_prompts import EvaluationPrompt
@@ -22,8 +23,6 @@ from worker.shapes.world import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from worker.benchmarks.geneval.benchmark import GenEval
-
-CORRECT, STRICT, GENEVAL = "correct", "strict", "geneval"
 
 
 class EvaluationJudge:

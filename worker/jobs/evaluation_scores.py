@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from backend.artifacts import RunFolder
-from backend.figures.scores import Figures, mean_differences, means, share_differences, shares, wins
+from backend.evaluation_files import StoredMeasures, write_measures
+from backend.figures.evaluation import DIVERSITY, DUPLICATES, GENEVAL, PIXELS, Measures, difference, share_names
+from backend.figures.scores import Figures, means, shares
 from backend.schemas.event import ScoreMeasured
-from backend.schemas.picture_runs import POLICY, EvaluateConfig
-from worker.benchmarks.distance_figures import distance_differences
+from backend.schemas.picture_runs import EvaluateConfig, difference_name
 from worker.benchmarks.table import Table
 from worker.jobs.evaluation_features import Features
-from worker.jobs.evaluation_judge import CORRECT, GENEVAL, STRICT
 from worker.jobs.evaluation_prompts import EvaluationPrompt
-
-# What is a share of ones: by name, how its mean over tasks is called and what follows a task's name.
-_SHARES = {CORRECT: ("overall", ""), STRICT: ("strict", "_strict")}
-_SHARES_OF_GENEVAL = {GENEVAL: ("overall", "")}
+from worker.jobs.records import number
 
 
 class EvaluationScores:
@@ -33,44 +30,35 @@ class EvaluationScores:
     ) -> None:
         self._config = config
         self._tasks = [prompt.task for prompt in prompts]
-        self._shares = _SHARES if config.geneval is None else _SHARES_OF_GENEVAL
+        self._is_geneval = config.geneval is not None
         self._benchmark = "mini-geneval" if all(prompt.is_caption for prompt in prompts) else "prompts"
-        if config.geneval is not None:
+        if self._is_geneval:
             self._benchmark = GENEVAL
         self._step = step
+        self._folder = folder
         self._features = Features(config, folder, len(prompts), batch_size)
         self._notes = dict(notes)
 
     def of_all(self, tables: Mapping[str, Table], ranks_by: str) -> Iterator[ScoreMeasured]:
         """Every policy's figures, then the differences: `difference` of the policy, `difference:<label>` of others."""
-        distances = {}
+        measures = {}
         for name, table in tables.items():
             measured = self._features.measure(name, table)
-            distances[name] = measured.distances
+            measures[name] = Measures(table.scores, table[ranks_by], measured.distances)
             yield self._measured(name, self._own(table) | measured.distances.figures, self._notes | measured.notes)
-        first, *others = tables
-        for name in others:
-            figures = self._difference(tables[first], tables[name])
-            figures |= distance_differences(distances[first], distances[name])
-            figures |= wins(tables[first][ranks_by], tables[name][ranks_by])
+        stored = {name: _stored(each) for name, each in measures.items()}
+        if any(each.by_prompt or each.without for each in stored.values()):
+            write_measures(self._folder, stored)
+        first, *others = measures.values()
+        for name, other in zip(list(measures)[1:], others, strict=True):
+            figures = difference(self._tasks, first, other, is_geneval=self._is_geneval)
             yield self._measured(difference_name(name), figures, self._notes)
 
     def _own(self, table: Table) -> Figures:
         found = Figures()
-        for name in table.names:
-            if name in self._shares:
-                found |= shares(self._tasks, table[name], *self._shares[name])
-            else:
-                found |= means(name, table[name])
-        return found
-
-    def _difference(self, base: Table, tuned: Table) -> Figures:
-        found = Figures()
-        for name in base.names:
-            if name in self._shares:
-                found |= share_differences(self._tasks, base[name], tuned[name], *self._shares[name])
-            else:
-                found |= mean_differences(name, base[name], tuned[name])
+        names = share_names(is_geneval=self._is_geneval)
+        for name, scores in table.scores.items():
+            found |= shares(self._tasks, scores, *names[name]) if name in names else means(name, scores)
         return found
 
     def _measured(self, name: str, figures: Figures, notes: Mapping[str, str]) -> ScoreMeasured:
@@ -86,6 +74,13 @@ class EvaluationScores:
         )
 
 
-def difference_name(policy: str) -> str:
-    """The name of a policy's difference to the first one."""
-    return "difference" if policy == POLICY else f"difference:{policy}"
+def _stored(measures: Measures) -> StoredMeasures:
+    """What the samples' own rows do not tell, for a difference that is asked for later."""
+    return StoredMeasures(
+        by_prompt={
+            name: [number(each) for each in measures.scores[name][:, 0]]
+            for name in (DIVERSITY, PIXELS, DUPLICATES)
+            if name in measures.scores
+        },
+        without={name: each.without.tolist() for name, each in measures.distances.parts.items()},
+    )

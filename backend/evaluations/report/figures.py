@@ -23,25 +23,6 @@ class ChosenFigures:
     difference: ScoreMeasured | None
 
 
-def turned(difference: ScoreMeasured) -> ScoreMeasured:
-    """The same difference seen from the other policy: of a paired one that is exact, the intervals too."""
-    won, lost = (difference.values.get(name) for name in ("num_wins", "num_losses"))
-    values = {name: _turned(name, value) for name, value in difference.values.items()}
-    if "num_wins" in values:
-        values |= {"num_wins": lost, "num_losses": won, "num_ties": difference.values.get("num_ties")}
-    ends = {name: (_end(name, high), _end(name, low)) for name, (low, high) in difference.intervals.items()}
-    return difference.model_copy(update={"values": values, "intervals": ends})
-
-
-def _turned(name: str, value: float | None) -> float | None:
-    return None if value is None else _end(name, value)
-
-
-def _end(name: str, value: float) -> float:
-    # What is won of the pairs that differ is a share: the rest is what the other wins.
-    return (1.0 if name == "win_rate" else 0.0) - value
-
-
 def figure_names(values: Mapping[str, float | None]) -> list[str]:
     """Overall figures first, then tasks and further scores; without counts of pairs, and strict ones once."""
     names = [name for name in values if name not in _HIDDEN and not name.endswith("_strict")]

@@ -24,10 +24,11 @@ def gather_report(session: Session, runs_dir: Path, run_id: UUID, choice: PairCh
     worst = _extreme(session, run_id, replace(choice, order=PairOrder.WORST), num_pairs)
     best = _extreme(session, run_id, replace(choice, order=PairOrder.BEST), num_pairs)
     return ReportContents(
-        found=service.compare(session, run_id),
+        found=service.compare(session, runs_dir, run_id),
         made_at=datetime.now(UTC),
         base=choice.base,
         policy=choice.policy,
+        difference=service.difference_of(session, runs_dir, run_id, choice),
         tally=service.tally(session, run_id, choice),
         overlap=overlap.overlap_of(session, runs_dir, run_id),
         worst=worst,

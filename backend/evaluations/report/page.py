@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from backend.evaluations.report.figures import (
-    ChosenFigures,
-    difference_table,
-    every_policy_table,
-    figure_names,
-    forest,
-    turned,
-)
+from backend.evaluations.report.figures import ChosenFigures, difference_table, every_policy_table, figure_names, forest
 from backend.evaluations.report.pairs import pair_tiles
 from backend.evaluations.report.words import counted, figure, interval, name_of, signed, text, words_of
+from backend.evaluations.service import smallest_visible
+from backend.figures.evaluation import GENEVAL
 from backend.schemas.evaluation import Comparison, PairTally, SamplePair
 from backend.schemas.event import ScoreMeasured
 from backend.schemas.overlap import Overlap
@@ -34,6 +29,7 @@ class ReportContents:
     made_at: datetime
     base: str
     policy: str
+    difference: ScoreMeasured | None
     tally: PairTally
     overlap: Overlap
     worst: list[SamplePair]
@@ -47,16 +43,7 @@ class ReportContents:
         scores = {score.policy: score for score in self.found.scores}
         if self.base not in scores or self.policy not in scores:
             return None
-        return ChosenFigures(scores[self.base], scores[self.policy], self._difference(self.found.scores[0].policy))
-
-    def _difference(self, first: str) -> ScoreMeasured | None:
-        """The two policies' difference: each is measured to the first policy, so between two others there is none."""
-        if first not in (self.base, self.policy):
-            return None
-        other = self.policy if first == self.base else self.base
-        name = "difference" if other == "policy" else f"difference:{other}"
-        found = next((each for each in self.found.differences if each.policy == name), None)
-        return turned(found) if found is not None and other == self.base else found
+        return ChosenFigures(scores[self.base], scores[self.policy], self.difference)
 
 
 def write_report(contents: ReportContents, runs_dir: Path) -> Iterator[bytes]:
@@ -138,18 +125,18 @@ def _figures(contents: ReportContents) -> str:
 
 def _reading(contents: ReportContents) -> str:
     """How the figures are to be read."""
-    chosen, found = contents.chosen, contents.found
+    difference = contents.difference
     said = ["Intervals at 95 %."]
-    if chosen is not None and chosen.difference is not None:
+    if difference is not None:
         said.append("The difference is paired by prompt and seed. Green is better, red is worse.")
-        if chosen.difference.policy == "difference" and found.smallest_visible is not None:
+        if difference.num_prompts < (num_prompts := contents.found.scores[0].num_prompts):
+            said.append(f"It is of the {difference.num_prompts} of {num_prompts} prompts whose samples are stored.")
+        if (smallest := smallest_visible(difference)) is not None:
             said.append(
                 "The smallest overall difference that this many prompts show in four of five evaluations is "
-                f"{figure(found.smallest_visible)}."
+                f"{figure(smallest)}."
             )
-    else:
-        first = name_of(found.scores[0].policy)
-        said.append(f"No paired difference was measured between these two: each is measured to {first}.")
+        said += [f"{words_of(name)}: {text(note)}." for name, note in difference.notes.items() if name != GENEVAL]
     return f'<small class="muted">{" ".join(said)}</small>'
 
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from backend.figures.distances import Distances, distance_differences
 from backend.schemas.benchmark import ReferenceConfig
 from tests.worker.benchmarks.gaussians import gaussian_distance
-from worker.benchmarks.distance_figures import Distances, Reference, distance_differences, distances
+from worker.benchmarks.distance_figures import Reference, distances
 from worker.benchmarks.frechet import Gaussian
 
 CONFIG = ReferenceConfig(folder="real", kid_subset_size=20, num_kid_subsets=10)
