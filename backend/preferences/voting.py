@@ -24,6 +24,8 @@ _SHARES = {VoteOutcome.FIRST: 1.0, VoteOutcome.SECOND: 0.0, VoteOutcome.TIE: 0.5
 # vote of the same UUID, or a second one of this rater on this pair, adds nothing, however many arrive at the same
 # moment; nor does one behind a withdrawn link, on a pair of another task, or under a guideline that there is not.
 # Whoever excludes the rater meanwhile waits for this vote, or this vote for them: it is counted only if theirs count.
+# The pair comes before the hold on it, as where the next pairs are handed out: the page asks for these at the same
+# time, and in the other order each would wait for the other. That the hold goes by what was counted makes it so.
 _STORE = driver_sql("""
 WITH sender AS (
     SELECT id, label_task_id, is_excluded FROM rater WHERE id = :rater_id AND NOT is_revoked FOR SHARE
@@ -38,10 +40,12 @@ WITH sender AS (
     WHERE pair.id = :pair_id AND coalesce(:guideline_version, 1) <= cardinality(task.guidelines)
     ON CONFLICT DO NOTHING RETURNING pair_id, created_at
 ), counted AS (
-    UPDATE label_pair SET num_votes = num_votes + :num_votes, sum_first = sum_first + :share
-    FROM stored, sender WHERE label_pair.id = stored.pair_id AND NOT sender.is_excluded
+    UPDATE label_pair SET
+        num_votes = num_votes + CASE WHEN sender.is_excluded THEN 0 ELSE :num_votes END,
+        sum_first = sum_first + CASE WHEN sender.is_excluded THEN 0 ELSE :share END
+    FROM stored, sender WHERE label_pair.id = stored.pair_id RETURNING label_pair.id AS pair_id
 ), let_go AS (
-    DELETE FROM pair_hold USING stored WHERE pair_hold.pair_id = stored.pair_id AND rater_id = :rater_id
+    DELETE FROM pair_hold USING counted WHERE pair_hold.pair_id = counted.pair_id AND rater_id = :rater_id
 )
 SELECT created_at FROM stored
 """)
