@@ -60,7 +60,7 @@ format: $(STAMP) ## Format the code and apply the safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure rollout, update, memory, API, raters at once and Compare against their bounds; prints figures
+bench: $(STAMP) ## Measure rollout, update, memory, API, raters at once, key to next pair and Compare against their bounds; prints figures
 	$(BIN)/python -m tests.bench
 
 chaos: $(STAMP) ## Kill job, worker, web and Postgres at random for ten minutes; compare with the undisturbed run

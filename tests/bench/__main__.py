@@ -14,6 +14,7 @@ BENCHMARKS = (
     "tests.bench.bench_full_size",
     "tests.bench.bench_api",
     "tests.bench.bench_votes",
+    "tests.bench.bench_key_to_pair",
     "tests.bench.bench_compare",
 )
 

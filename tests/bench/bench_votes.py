@@ -52,8 +52,8 @@ VOTES_PER_PAIR = 3
 NUM_GOLD = 20
 
 
-def fill(url: str, runs_dir: Path, num_prompts: int) -> UUID:
-    """A run with a group of two samples a prompt, whose pictures are there; gives its id."""
+def fill(url: str, runs_dir: Path, num_prompts: int, side: int = SIDE) -> UUID:
+    """A run with a group of two samples a prompt, whose pictures of that side are there; gives its id."""
     engine = build_engine(url, pool_size=1)
     with transaction(build_sessions(engine)) as session:
         config = TrainConfig()
@@ -65,7 +65,7 @@ def fill(url: str, runs_dir: Path, num_prompts: int) -> UUID:
     chance = np.random.default_rng(7)
     for number in range(NUM_PICTURES):
         buffer = io.BytesIO()
-        Image.fromarray(chance.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)).save(buffer, format="PNG")
+        Image.fromarray(chance.integers(0, 255, (side, side, 3), dtype=np.uint8)).save(buffer, format="PNG")
         run_folder(runs_dir, run_id).write(f"samples/{number}.png", buffer.getvalue())
     return run_id
 
