@@ -28,7 +28,7 @@ from backend.schemas.picture_runs import DIFFERENCE, EvaluateConfig, difference_
 
 # What the samples' rows alone do not tell.
 _KEPT_BESIDE = (DIVERSITY, PIXELS, DUPLICATES, FID, FID_INFINITY, KID)
-_NO_INTERVAL = "no interval: this evaluation was made before what one takes was kept; evaluate anew for it"
+_NO_INTERVAL = "without an interval: this evaluation was made before what one takes was kept; evaluate anew for it"
 
 
 @dataclass(frozen=True)

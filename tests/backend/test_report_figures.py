@@ -59,3 +59,9 @@ def test_tasks_are_shares_and_each_reward_has_a_unit_of_its_own() -> None:
         "hps": "hps",
         "clip": "clip",
     }
+
+
+def test_a_difference_without_an_interval_is_neither_gain_nor_loss() -> None:
+    found = forest(difference(overall=(0.1, 0.2)).model_copy(update={"intervals": {}}))
+    assert found.count('class="even"') == 2
+    assert "overall: +0.15</title>" in found

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,7 +24,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from backend.client import StudioClient
 from backend.embedded.processes import Ledger
 from backend.schemas.config import run_config_adapter
-from backend.schemas.run import Run, RunCreate
+from backend.schemas.run import Run, RunCreate, RunStatus
 from tests.browser.chromium import CHROMIUM_FLAGS, HOW_TO_INSTALL, find_chromium
 
 SMALL_TRAINING = {
@@ -115,6 +116,33 @@ def trained(client: StudioClient) -> Run:
         if event.body.type == "step" and event.body.step == 3:
             client.cancel_run(run.id)
     return client.get_run(run.id)
+
+
+def performed(client: StudioClient, values: dict[str, Any]) -> Run:
+    run = client.create_run(RunCreate(config=run_config_adapter.validate_python(values)))
+    list(client.watch(run.id))
+    ended = client.get_run(run.id)
+    assert ended.status is RunStatus.SUCCEEDED, ended.error
+    return ended
+
+
+@pytest.fixture(scope="session")
+def many(client: StudioClient) -> Run:
+    """Three policies, of which the tuned one has made its first steps; replays of the first prompts alone."""
+    trained = performed(
+        client, SMALL_TRAINING | {"name": "to compare", "num_steps": 3, "optimizer": {"learning_rate": 1e-3}}
+    )
+    values = {
+        "kind": "evaluate",
+        "name": "three policies",
+        "policy": {"source": f"run:{trained.id}", "num_threads": 1},
+        "base": {"source": "shipped"},
+        "policies": [{"label": "again", "source": "shipped"}],
+        "num_prompts": 12,
+        "num_replayed": 6,
+        "sampling": {"num_unmasking_steps": 4},
+    }
+    return performed(client, values)
 
 
 @pytest.fixture(scope="session")

@@ -78,28 +78,24 @@ def _on_one_axis(difference: ScoreMeasured, names: list[str]) -> list[str]:
     bottom = len(names) * _ROW
     parts = [f'<line class="axis" x1="{at(0)}" x2="{at(0)}" y1="0" y2="{bottom}"/>']
     for place, name in enumerate(names):
-        parts += _whisker(
-            name, place * _ROW + _ROW // 2, values[name], ends[name], at(ends[name][0]), at(ends[name][1])
-        )
-        parts.append(
-            f'<circle class="{_kind(name, ends[name])}" cx="{at(values[name])}" cy="{place * _ROW + _ROW // 2}" r="4"/>'
-        )
+        y, kind = place * _ROW + _ROW // 2, _kind(name, difference.intervals.get(name))
+        told = f"{words_of(name)}: {signed(values[name])}"
+        if name in difference.intervals:
+            told += f" [{signed(ends[name][0])}, {signed(ends[name][1])}]"
+        x1, x2 = (at(end) for end in ends[name])
+        parts += [
+            f'<text x="0" y="{y + 4}">{words_of(name)}</text>',
+            f'<line class="{kind}" x1="{x1}" x2="{x2}" y1="{y}" y2="{y}"><title>{told}</title></line>',
+            f'<circle class="{kind}" cx="{at(values[name])}" cy="{y}" r="4"/>',
+        ]
     for mark in _ticks(low, high):
         parts.append(f'<text x="{at(mark)}" y="{bottom + 16}" text-anchor="middle">{signed(mark)}</text>')
     return parts
 
 
-def _whisker(name: str, y: int, value: float, ends: tuple[float, float], left: float, right: float) -> list[str]:
-    told = f"{words_of(name)}: {signed(value)} [{signed(ends[0])}, {signed(ends[1])}]"
-    return [
-        f'<text x="0" y="{y + 4}">{words_of(name)}</text>',
-        f'<line class="{_kind(name, ends)}" x1="{left}" x2="{right}" y1="{y}" y2="{y}"><title>{told}</title></line>',
-    ]
-
-
-def _kind(name: str, ends: tuple[float, float]) -> str:
-    """Whether the interval leaves out zero, and whether what it shows is better or worse."""
-    if ends[0] <= 0 <= ends[1]:
+def _kind(name: str, ends: tuple[float, float] | None) -> str:
+    """Whether the interval leaves out zero, and whether what it shows is better or worse; without one nobody knows."""
+    if ends is None or ends[0] <= 0 <= ends[1]:
         return "even"
     return "up" if (ends[0] > 0) is not kind_of(name).is_lower_better else "down"
 

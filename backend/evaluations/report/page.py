@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -136,8 +136,17 @@ def _reading(contents: ReportContents) -> str:
                 "The smallest overall difference that this many prompts show in four of five evaluations is "
                 f"{figure(smallest)}."
             )
-        said += [f"{words_of(name)}: {text(note)}." for name, note in difference.notes.items() if name != GENEVAL]
+        said += _noted(difference.notes)
     return f'<small class="muted">{" ".join(said)}</small>'
+
+
+def _noted(notes: Mapping[str, str]) -> Iterator[str]:
+    """What is to be said of single figures; those of which the same is said stand together."""
+    names: dict[str, list[str]] = {}
+    for name, note in sorted(notes.items()):
+        if name != GENEVAL:
+            names.setdefault(note, []).append(words_of(name))
+    return (f"{', '.join(of)}: {text(note)}." for note, of in names.items())
 
 
 def _settings(contents: ReportContents) -> str:

@@ -101,6 +101,6 @@ def test_an_older_evaluation_has_no_interval_of_what_it_did_not_keep_and_says_so
     for name in ("diversity", "pixel_diversity", "near_duplicates", "fid", "kid"):
         assert again["values"][name] == own["again"][name] - own["policy"][name], name
         assert name not in again["intervals"], name
-    assert "no interval" in again["notes"]["diversity"]
-    assert "no interval" in again["notes"]["fid"]
+    assert "without an interval" in again["notes"]["diversity"]
+    assert "without an interval" in again["notes"]["fid"]
     assert "jpeg_size" in again["intervals"]

@@ -1,10 +1,11 @@
 // Policies on the same prompts and seeds: the figures with their intervals, and pairs, worst regressions first.
 import { TERMINAL, get, query as url } from "./api.js";
 import { openById } from "./by_id.js";
-import { nameOf, numPrompts, sourcesOf, twoOf } from "./compare_names.js";
+import { policyChoice } from "./compare_choice.js";
+import { figuresOf, nameOf, numPrompts, sourcesOf, twoOf } from "./compare_names.js";
 import { PAGE_SIZE, PairPanel, wantedOf } from "./compare_pairs.js";
 import { addressOf, readState } from "./compare_state.js";
-import { action, card, dialog, h, show, status, titled } from "./dom.js";
+import { action, card, dialog, failure, h, query, show, status, titled } from "./dom.js";
 import { chosenFigures, everyPolicy, forest } from "./forest.js";
 import { figure, plural, signed } from "./format.js";
 import { overlapNote } from "./overlap.js";
@@ -24,7 +25,8 @@ export function mount(root) {
 }
 
 async function open(root, id) {
-  let found = await get(`/evaluations/${id}`);
+  let found = await firstAnswer(id),
+    problem = null;
   const state = readState(found.config);
   const head = h("div", {}),
     figures = h("div", { class: "u-stack" });
@@ -32,35 +34,60 @@ async function open(root, id) {
     titled(`Compare ${found.name}`);
     const chosen = chosenFigures(found, state);
     show(head, header(found, state, chosen));
-    show(figures, card("By task", chosen.difference ? forest(chosen, state, found.figure_kinds) : noFigures(found, state)), everyPolicyCard(found));
+    // What comes in a moment takes the place of what was there, so that nothing below jumps.
+    const height = figures.querySelector(".u-forest, .u-chart-none")?.offsetHeight ?? 0;
+    const table = chosen.difference ? forest(chosen, state, found.figure_kinds) : noFigures(found, state, problem, refresh, height);
+    show(figures, card("By task", table), everyPolicyCard(found));
   };
   const told = () => {
     history.replaceState(null, "", addressOf(id, state, found.config));
     const pairs = `/evaluations/${id}/pairs`;
     apiCalls([
-      { path: `/evaluations/${id}` },
+      { path: figuresOf(id, state.base, found.config) },
       { path: url(pairs, { ...wantedOf(state), limit: PAGE_SIZE }) },
       ...(state.pair ? [{ path: url(`${pairs}/${state.pair}`, twoOf(state)) }] : []),
       { path: url(`/evaluations/${id}/export`, { format: "csv", ...twoOf(state) }) },
     ]);
   };
-  draw();
-  told();
-  const panel = new PairPanel(found, state, (_, isOtherTwo) => {
-    told();
-    if (isOtherTwo) draw();
-  });
-  show(root, head, h("div", { class: "u-stack" }, figures, overlapNote(id), panel.element));
-  holdToFlip((isFlipped) => panel.flip(isFlipped));
-  const timer = setInterval(async () => {
-    if (TERMINAL.includes(found.status)) return clearInterval(timer);
-    if (document.hidden) return;
-    const before = found.num_pairs;
-    // What fails here is tried again in a moment; what is shown stays true as of then.
-    found = await get(`/evaluations/${id}`).catch(() => found);
+  const refresh = async () => {
+    const { base } = state,
+      before = found.num_pairs;
+    const answer = await get(figuresOf(id, base, found.config)).catch((error) => error);
+    // Another one was chosen meanwhile, whose own answer comes.
+    if (base !== state.base) return;
+    // What fails is told where nothing true could be shown instead; what is shown stays true as of then.
+    if (answer instanceof Error) problem = answer;
+    else [found, problem] = [answer, null];
     draw();
     if (found.num_pairs !== before) panel.renew(found);
+  };
+  const choice = policyChoice(found.config, state, () => {
+    problem = null;
+    told();
+    draw();
+    panel.load();
+    if (found.against !== state.base) refresh();
+  });
+  draw();
+  told();
+  const panel = new PairPanel(found, state, told);
+  show(root, head, h("div", { class: "u-stack" }, choice, figures, overlapNote(id), panel.element));
+  holdToFlip((isFlipped) => panel.flip(isFlipped));
+  const timer = setInterval(() => {
+    if (TERMINAL.includes(found.status)) clearInterval(timer);
+    else if (!document.hidden) refresh();
   }, REFRESH_MS);
+}
+
+/** The figures compared to the policy that the address names; one that there is not is as if none were named. */
+async function firstAnswer(id) {
+  const path = `/evaluations/${id}`,
+    base = query("base");
+  if (!base) return get(path);
+  return get(url(path, { base })).catch((error) => {
+    if (error.status !== 422) throw error;
+    return get(path);
+  });
 }
 
 function header(found, state, chosen) {
@@ -81,7 +108,7 @@ function header(found, state, chosen) {
       {},
       h("p", { class: "u-crumb" }, h("a", { href: "/runs" }, "Runs"), " › ", h("a", { href: `/run?id=${found.run_id}` }, found.name || "Evaluation"), " › Compare"),
       h("h1", {}, headline(chosen, found.status)),
-      ...fates(chosen.difference),
+      ...fates(chosen),
       h("p", { class: "u-muted", style: "margin-top:4px;overflow-wrap:anywhere" }, policies(config)),
       h("p", { class: "u-small u-muted", style: "margin-top:4px" }, settings.join(" · ")),
     ),
@@ -135,12 +162,14 @@ function headline({ base, policy, difference }, state) {
   return TERMINAL.includes(state) ? "Not measured to its end" : "Being measured";
 }
 
-function noFigures(found, { base, policy }) {
-  const why = found.difference || found.differences.length
-    ? `Differences are measured to ${nameOf(found.scores[0].policy)}, paired by prompt and seed; between ${nameOf(base)} and ${nameOf(policy)} there is none. The table below has each policy's own figures; an interval of these two takes an evaluation of one with the other as its base.`
-    : TERMINAL.includes(found.status)
-      ? "There are none: the evaluation ended before its last picture, and intervals need all of them."
-      : "The figures come with the last picture: intervals need all of them.";
+function noFigures(found, { base }, problem, retry, height) {
+  if (found.scores.length && found.against !== base)
+    return problem
+      ? failure(problem, retry)
+      : h("p", { class: "u-chart-none", role: "status", style: `min-height:${height}px` }, `Computing the differences to ${nameOf(base)} of the stored samples…`);
+  const why = TERMINAL.includes(found.status)
+    ? "There are none: the evaluation ended before its last picture, and intervals need all of them."
+    : "The figures come with the last picture: intervals need all of them.";
   return h("p", { class: "u-chart-none" }, why);
 }
 
@@ -148,8 +177,8 @@ function everyPolicyCard(found) {
   return found.scores.length > 2 ? card("Every policy", everyPolicy(found)) : null;
 }
 
-function fates(difference) {
-  if (!difference) return [];
+function fates({ base, policy, difference }) {
+  if (!difference) return base && policy ? [h("p", { style: "margin-top:4px" }, "…")] : [];
   const { num_wins: wins, num_losses: losses, num_ties: ties } = difference.values;
   const words = `${plural(wins, "win")}, ${plural(losses, "loss", "losses")}, ${ties} equal of all pictures`;
   return [h("p", { style: "margin-top:4px" }, words)];

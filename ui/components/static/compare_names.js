@@ -1,10 +1,11 @@
 // What the policies of an evaluation are called on the page, and the API's words for two of them. Pure functions.
+import { query } from "./api.js";
 
 const NAMES = { policy: "tuned" };
 
 export const nameOf = (label) => NAMES[label] ?? label;
 
-/** All labels of an evaluation, the one that the others are compared to first. */
+/** All labels of an evaluation, first the one that the others are compared to unless another is chosen. */
 export function labelsOf(config) {
   return [...(config.base ? ["base"] : []), "policy", ...config.policies.map((each) => each.label)];
 }
@@ -18,6 +19,14 @@ export function sourcesOf(config) {
 /** The query that names the two policies; empty where they are base and policy, as the API takes them unasked. */
 export function twoOf({ base, policy }) {
   return { base: base === "base" ? "" : base, policy: policy === "policy" ? "" : policy };
+}
+
+/** What the API calls a policy's difference, to whichever policy it is. */
+export const differenceName = (label) => (label === "policy" ? "difference" : `difference:${label}`);
+
+/** The API's address of an evaluation's figures compared to a policy. */
+export function figuresOf(id, base, config) {
+  return query(`/evaluations/${id}`, { base: base === labelsOf(config)[0] ? "" : base });
 }
 
 /** How many prompts are shown: own ones are all used, whatever num_prompts says; null where only the run will tell. */

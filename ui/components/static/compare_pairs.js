@@ -42,37 +42,19 @@ export class PairPanel {
   tools() {
     const order = select("Order", ORDERS, (value) => this.choose("order", value));
     order.value = this.state.order;
-    const isMany = this.labels.length > 2;
-    const row = h("div", { class: "u-row", style: "margin-bottom:16px" }, ...(isMany ? this.policyTools() : []), order, this.tasks, ...this.bounds(), this.flipButton, this.note);
+    const row = h("div", { class: "u-row", style: "margin-bottom:16px" }, this.labels.length > 2 ? this.views() : null, order, this.tasks, ...this.bounds(), this.flipButton, this.note);
     return row;
   }
 
-  /** Where there are more than two policies: which two, or all of them in columns. */
-  policyTools() {
-    const options = this.labels.map((label) => [label, nameOf(label)]);
-    const box = (title, name, other) => {
-      const chosen = select(title, options, (value) => {
-        // Two of them, always: whoever chooses the other one has them change places.
-        if (value === this.state[other]) this.state[other] = this.state[name];
-        this.state[name] = value;
-        for (const [each, key] of boxes) each.value = this.state[key];
-        this.onState(this.state, true);
-        this.load();
-      });
-      chosen.value = this.state[name];
-      return chosen;
-    };
-    const boxes = [
-      [box("Compared to", "base", "policy"), "base"],
-      [box("Policy", "policy", "base"), "policy"],
-    ];
+  /** Where there are more than two policies: the two, or all of them in columns. */
+  views() {
     const view = select("View", VIEWS, (value) => {
       this.state.view = value;
       this.onState(this.state);
       this.draw();
     });
     view.value = this.state.view;
-    return [view, boxes[0][0], h("span", { class: "u-muted" }, "→"), boxes[1][0]];
+    return view;
   }
 
   bounds() {

@@ -1,5 +1,5 @@
 // A comparison's figures by task: two policies and their paired difference drawn on one axis; and all policies as a table.
-import { nameOf } from "./compare_names.js";
+import { differenceName, nameOf } from "./compare_names.js";
 import { h, svg } from "./dom.js";
 import { figure, signed, ticks } from "./format.js";
 
@@ -7,34 +7,20 @@ const ROW = 24,
   MARGIN = 4; // Per cent of the axis that stay free at either end, for half a dot or a number.
 const HIDDEN = ["num_wins", "num_losses", "num_ties", "win_rate"];
 
-/**
- * The figures of the two policies that a state names; their difference where one was measured, which is to the first
- * policy: where that is the one that is compared, it is turned.
- */
+/** The figures of the two policies that a state names; no difference while the one to that base is not there. */
 export function chosenFigures(found, { base, policy }) {
   const of = (label) => found.scores.find((score) => score.policy === label) ?? null;
-  const first = found.scores[0]?.policy;
-  const measured = base === first ? toFirst(found, policy) : policy === first ? toFirst(found, base) : null;
-  const difference = measured && policy === first ? turned(measured) : measured;
-  // It is told of the first two.
-  const smallest = measured?.policy === "difference" ? found.smallest_visible : null;
-  return { base: of(base), policy: of(policy), difference, smallest };
+  const isOfBase = found.against === base;
+  return {
+    base: of(base),
+    policy: of(policy),
+    difference: isOfBase ? differenceOf(found, policy) : null,
+    smallest: isOfBase ? (found.smallest_visible_by_policy[policy]?.overall ?? null) : null,
+  };
 }
 
-function toFirst({ differences }, label) {
-  const name = label === "policy" ? "difference" : `difference:${label}`;
-  return differences.find((each) => each.policy === name) ?? null;
-}
-
-/** The same difference seen from the other policy. Of a paired difference that is exact, its interval too. */
-function turned({ values, intervals, ...told }) {
-  const { num_wins: wins, num_losses: losses, num_ties: ties } = values;
-  // What is won of the pairs that differ is a share: the rest is what the other wins.
-  const turn = (name) => (value) => (value === null ? null : (name === "win_rate" ? 1 : 0) - value);
-  const all = Object.entries(values).map(([name, value]) => [name, turn(name)(value)]);
-  const ends = Object.entries(intervals).map(([name, each]) => [name, each.map(turn(name)).reverse()]);
-  const counts = wins === undefined ? {} : { num_wins: losses, num_losses: wins, num_ties: ties };
-  return { ...told, values: { ...Object.fromEntries(all), ...counts }, intervals: Object.fromEntries(ends) };
+function differenceOf({ differences }, label) {
+  return differences.find((each) => each.policy === differenceName(label)) ?? null;
 }
 
 /** `kinds` is the API's figure_kinds: figures of one unit share an axis, and it says where lower is better. */
@@ -65,7 +51,7 @@ export function forest({ base, policy, difference, smallest }, state, kinds) {
         ...others.flatMap((each) => each.names.map((name, place) => row(name, each, place ? null : axis(each.low, each.high, each.at)))),
       ),
     ),
-    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, ...words(smallest)),
+    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, ...words(base, difference, smallest)),
   );
 }
 
@@ -119,7 +105,8 @@ function interval(ends, tell, kind = "") {
 
 export function whisker(value, ends, at, isLowerBetter = false) {
   const [low, high] = ends ?? [value, value];
-  const change = verdict([low, high], isLowerBetter);
+  // Without an interval nobody knows whether it is chance.
+  const change = ends ? verdict(ends, isLowerBetter) : 0;
   const colour = change > 0 ? "var(--u-succeeded)" : change < 0 ? "var(--u-failed)" : "var(--u-muted)";
   return h(
     "span",
@@ -147,19 +134,31 @@ export function axis(low, high, at, tell = signed) {
   );
 }
 
-function words(smallest) {
-  const visible = `The smallest overall difference that this many prompts show in four of five evaluations is ${figure(smallest)}.`;
-  return ["Intervals at 95 %, the difference paired by prompt and seed. Green is better, red is worse. ", smallest === null ? null : visible];
+function words({ num_prompts: shown }, { num_prompts: stored, notes }, smallest) {
+  const visible = `The smallest overall difference that this many prompts show in four of five evaluations is ${figure(smallest)}. `;
+  return [
+    "Intervals at 95 %, the difference paired by prompt and seed. Green is better, red is worse. ",
+    stored < shown ? `It is of the ${stored} of ${shown} prompts whose samples are stored. ` : null,
+    smallest === null ? null : visible,
+    ...noted(notes),
+  ];
 }
 
-/** Every policy's figures by task, each but the first with its difference to the first where that is beyond chance. */
+/** What is to be said of single figures; those of which the same is said stand together. */
+function noted(notes) {
+  const names = new Map();
+  for (const [name, note] of Object.entries(notes)) if (name !== "geneval") names.set(note, [...(names.get(note) ?? []), name.replaceAll("_", " ")]);
+  return [...names].map(([note, of]) => `${of.sort().join(", ")}: ${note}. `);
+}
+
+/** Every policy's figures by task, each with its difference to the one compared to, where that is beyond chance. */
 export function everyPolicy(found) {
   const { scores, figure_kinds: kinds } = found;
   const names = rowsOf(scores[0].values);
   const value = (score, name) => {
-    const fate = verdict(toFirst(found, score.policy)?.intervals[name] ?? [0, 0], kinds[name]?.is_lower_better);
+    const fate = verdict(differenceOf(found, score.policy)?.intervals[name] ?? [0, 0], kinds[name]?.is_lower_better);
     const kind = fate > 0 ? "u-up" : fate < 0 ? "u-down" : "";
-    const change = kind ? signed(toFirst(found, score.policy).values[name]) : "";
+    const change = kind ? signed(differenceOf(found, score.policy).values[name]) : "";
     return h(
       "td",
       { class: "num", "data-name": nameOf(score.policy) },
@@ -177,6 +176,6 @@ export function everyPolicy(found) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "task"), ...scores.map((score) => h("th", { scope: "col", class: "num" }, nameOf(score.policy))))),
       h("tbody", {}, ...names.map((name) => h("tr", {}, h("th", { scope: "row" }, name.replaceAll("_", " "), direction(kinds[name])), ...scores.map((score) => value(score, name))))),
     ),
-    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, `Intervals at 95 %. A signed number is the paired difference to ${nameOf(scores[0].policy)}, where its interval leaves out zero; green is better.`),
+    h("p", { class: "u-small u-muted", style: "margin-top:12px" }, `Intervals at 95 %. A signed number is the paired difference to ${nameOf(found.against)}, where its interval leaves out zero; green is better.`),
   );
 }
