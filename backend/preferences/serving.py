@@ -22,69 +22,25 @@ from sqlalchemy.orm import Session
 from backend.db import begun, driver_sql, in_lane
 from backend.errors import GoneError, NotFoundError, UnavailableError
 from backend.models import LabelTaskRow, RaterRow
+from backend.preferences.open_pairs import OPEN_PAIRS, ORDER, PLACE, PRIME
 from backend.preferences.tokens import DOOR, link_shut
 from backend.schemas.preference import PairStrategy, TaskStatus
 
 _NUM_TRIES = 100
 _SECONDS_BETWEEN = 0.01
 
-# Asked with every vote of every rater, so this is text: building it anew each time would cost more than answering it.
-_OPEN_PAIRS = """
-FROM label_pair AS pair
-LEFT JOIN (
-    SELECT
-        pair_id,
-        bool_or(rater_id = :rater_id) AS is_mine,
-        count(*) FILTER (WHERE rater_id <> :rater_id AND rater.is_simulated = :is_simulated) AS num_others
-    FROM pair_hold JOIN rater ON rater.id = rater_id
-    WHERE expires_at > now() OR rater_id = :rater_id GROUP BY pair_id
-) AS held ON held.pair_id = pair.id
-LEFT JOIN (
-    SELECT
-        pair_id,
-        count(*) AS num_votes,
-        sum(CASE vote.outcome WHEN '0' THEN 1 WHEN '1' THEN 0 ELSE 0.5 END) AS sum_first
-    FROM rater JOIN vote ON vote.rater_id = rater.id AND vote.undone_at IS NULL AND vote.outcome <> 'skip'
-    WHERE rater.label_task_id = :task_id AND rater.is_simulated <> :is_simulated AND NOT rater.is_excluded
-    GROUP BY pair_id
-) AS other_kind ON other_kind.pair_id = pair.id
-WHERE pair.label_task_id = :task_id
-AND (
-    pair.is_gold
-    OR pair.num_votes - coalesce(other_kind.num_votes, 0) + coalesce(held.num_others, 0) < :votes_per_pair
-)
-AND pair.id NOT IN (SELECT pair_id FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL)
-"""
-
-# Another permutation of the places for each rater: times a number of its own, modulo a prime.
-_PRIME = 2**31 - 1
-_PLACE = f"((pair.index + 1)::bigint * :shuffle % {_PRIME})"
-
-# With a uniform prior, w of n votes for the first picture leave its preference a Beta(1 + w, 1 + n - w); the pair of
-# the largest variance comes first: that of few or of contradicting votes. Without a vote it is 1/12. A quarter of the
-# gold pairs stand among those without a vote, and the others anywhere, so that they come at any time.
-_VOTES = "(pair.num_votes - coalesce(other_kind.num_votes, 0))"
-_FIRSTS = "(pair.sum_first - coalesce(other_kind.sum_first, 0))"
-_VARIANCE = f"""CASE
-    WHEN pair.is_gold AND {_PLACE} % 4 = 0 THEN 1 / 12.0
-    WHEN pair.is_gold THEN {_PLACE} / {_PRIME}.0 / 12
-    ELSE (1 + {_FIRSTS}) * (1 + {_VOTES} - {_FIRSTS}) / ((2 + {_VOTES}) * (2 + {_VOTES}) * (3 + {_VOTES}))
-END"""
-
-_ORDER = {PairStrategy.SHUFFLED: _PLACE, PairStrategy.MOST_INFORMATIVE: f"{_VARIANCE} DESC, {_PLACE}"}
-
 # What another rater is being given at this very moment is passed over, not waited for; :few is enough to find others.
 # Only so many are sorted out of all open pairs before any is locked: sorting all of them is most of the work.
 _NUM_FEW = 32
 _FIRST = "LIMIT :count FOR NO KEY UPDATE OF pair SKIP LOCKED"
 _LOCK = {
-    strategy: driver_sql(
+    (strategy, is_mixed): driver_sql(
         "SELECT pair.id, pair.prompt FROM ("
         "SELECT pair.id, row_number() OVER () AS rank FROM (SELECT pair.id "
-        f"{_OPEN_PAIRS} ORDER BY coalesce(held.is_mine, false) DESC, {order} LIMIT :few) AS pair"
+        f"{OPEN_PAIRS[is_mixed]} ORDER BY coalesce(held.is_mine, false) DESC, {order} LIMIT :few) AS pair"
         f") AS first JOIN label_pair AS pair ON pair.id = first.id ORDER BY first.rank {_FIRST}"
     )
-    for strategy, order in _ORDER.items()
+    for (strategy, is_mixed), order in ORDER.items()
 }
 
 # In the shuffled order the next open pairs mostly stand right behind as many places as the rater has votes: looking
@@ -98,6 +54,9 @@ SELECT
     task.votes_per_pair,
     rater.shuffle,
     rater.is_simulated,
+    EXISTS (
+        SELECT FROM rater AS other WHERE other.label_task_id = task.id AND other.is_simulated <> rater.is_simulated
+    ),
     (SELECT count(*) FROM vote WHERE rater_id = rater.id AND undone_at IS NULL),
     (SELECT max(index) + 1 FROM label_pair WHERE label_task_id = task.id),
     ARRAY(SELECT pair_id FROM pair_hold WHERE rater_id = rater.id),
@@ -106,20 +65,26 @@ SELECT
 FROM rater JOIN label_task AS task ON task.id = rater.label_task_id
 WHERE rater.id = :rater_id AND NOT rater.is_revoked
 """)
-_LOCK_NEAR = driver_sql(
-    f"SELECT pair.id, pair.prompt {_OPEN_PAIRS} "
-    "AND (pair.index = ANY(:near) OR pair.id = ANY(:mine)) "
-    f"ORDER BY coalesce(held.is_mine, false) DESC, {_PLACE} {_FIRST}"
-)
+_LOCK_NEAR = {
+    is_mixed: driver_sql(
+        f"SELECT pair.id, pair.prompt {open_pairs} "
+        "AND (pair.index = ANY(:near) OR pair.id = ANY(:mine)) "
+        f"ORDER BY coalesce(held.is_mine, false) DESC, {PLACE} {_FIRST}"
+    )
+    for is_mixed, open_pairs in OPEN_PAIRS.items()
+}
 
 _HELD_FOR = "now() + interval '10 minutes'"
 _HOLD = """
 ON CONFLICT (pair_id, rater_id) DO UPDATE SET expires_at = excluded.expires_at RETURNING pair_id
 """
-_HOLD_OPEN = driver_sql(
-    f"INSERT INTO pair_hold (pair_id, rater_id, expires_at) SELECT pair.id, :rater_id, {_HELD_FOR} {_OPEN_PAIRS} "
-    f"AND pair.id = ANY(:pair_ids) {_HOLD}"
-)
+_HOLD_OPEN = {
+    is_mixed: driver_sql(
+        f"INSERT INTO pair_hold (pair_id, rater_id, expires_at) SELECT pair.id, :rater_id, {_HELD_FOR} {open_pairs} "
+        f"AND pair.id = ANY(:pair_ids) {_HOLD}"
+    )
+    for is_mixed, open_pairs in OPEN_PAIRS.items()
+}
 _HOLD_ONE = text(
     f"INSERT INTO pair_hold (pair_id, rater_id, expires_at) VALUES (:pair_id, :rater_id, {_HELD_FOR}) {_HOLD}"
 )
@@ -134,7 +99,7 @@ _PICTURE = {
     for is_first, side in ((True, "pair.side_0"), (False, "pair.side_1"))
 }
 
-_NUM_OPEN = driver_sql(f"SELECT count(*) {_OPEN_PAIRS}")
+_NUM_OPEN = {is_mixed: driver_sql(f"SELECT count(*) {open_pairs}") for is_mixed, open_pairs in OPEN_PAIRS.items()}
 _NUM_DONE = text("SELECT count(*) FROM vote WHERE rater_id = :rater_id AND undone_at IS NULL")
 
 
@@ -157,6 +122,8 @@ class Asker:
     votes_per_pair: int
     shuffle: int
     is_simulated: bool
+    is_mixed: bool
+    """whether the task has raters of the other kind too"""
     num_done: int
     num_pairs: int | None
     mine: Sequence[UUID]
@@ -230,7 +197,7 @@ def progress_of(session: Session, task: LabelTaskRow, rater: RaterRow) -> tuple[
         "is_simulated": rater.is_simulated,
         "votes_per_pair": task.votes_per_pair,
     }
-    num_open: int = session.connection().exec_driver_sql(_NUM_OPEN, asked).scalar_one()
+    num_open: int = session.connection().exec_driver_sql(_NUM_OPEN[True], asked).scalar_one()
     return num_done, num_open
 
 
@@ -240,14 +207,16 @@ def _take(connection: Connection, asker: Asker, count: int) -> Sequence[ShownPai
     wanted = asked | {"shuffle": asker.shuffle, "count": count}
     locked: list[ShownPair] = []
     if asker.strategy == PairStrategy.SHUFFLED:
-        locked = _shown(connection, _LOCK_NEAR, wanted | _near(asker))
+        locked = _shown(connection, _LOCK_NEAR[asker.is_mixed], wanted | _near(asker))
     else:
-        locked = _shown(connection, _LOCK[PairStrategy.MOST_INFORMATIVE], wanted | {"few": count + _NUM_FEW})
+        locked = _shown(
+            connection, _LOCK[PairStrategy.MOST_INFORMATIVE, asker.is_mixed], wanted | {"few": count + _NUM_FEW}
+        )
     if len(locked) < count:
-        locked = _shown(connection, _LOCK[PairStrategy(asker.strategy)], wanted | {"few": None})
+        locked = _shown(connection, _LOCK[PairStrategy(asker.strategy), asker.is_mixed], wanted | {"few": None})
     if not locked:
         return []
-    held = connection.exec_driver_sql(_HOLD_OPEN, asked | {"pair_ids": [pair.id for pair in locked]})
+    held = connection.exec_driver_sql(_HOLD_OPEN[asker.is_mixed], asked | {"pair_ids": [pair.id for pair in locked]})
     are_held = set(held.scalars())
     return [pair for pair in locked if pair.id in are_held]
 
@@ -267,11 +236,11 @@ def _near(asker: Asker) -> dict[str, Any]:
 @lru_cache(maxsize=128)
 def _order_of(shuffle: int, num_pairs: int) -> array[int]:
     """A task's places in a rater's order, as the database sorts them."""
-    return array("i", sorted(range(num_pairs), key=lambda index: (index + 1) * shuffle % _PRIME))
+    return array("i", sorted(range(num_pairs), key=lambda index: (index + 1) * shuffle % PRIME))
 
 
 def _num_open(connection: Connection, asker: Asker) -> int:
-    num_open: int = connection.exec_driver_sql(_NUM_OPEN, _asked(asker)).scalar_one()
+    num_open: int = connection.exec_driver_sql(_NUM_OPEN[asker.is_mixed], _asked(asker)).scalar_one()
     return num_open
 
 
