@@ -38,6 +38,14 @@ def lock_for_deletion(session: Session, names: Iterable[str]) -> None:
     _lock(session, names, func.pg_advisory_xact_lock)
 
 
+def lock_alone(session: Session, name: str) -> None:
+    """Waits for all who make, move or take away what has this name; they wait until this transaction ends.
+
+    A row lock does not do: of what is not there yet, there is no row. Call it before asking whether it is there.
+    """
+    _lock(session, [name], func.pg_advisory_xact_lock)
+
+
 def names_in(config: BaseModel) -> set[str]:
     """What a configuration names: runs as run:<id>, sets by their hashes, and models from outside."""
     return set(_names("", config.model_dump(mode="json")))

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from backend.errors import ConflictError, MalformedError, NotFoundError, OutdatedError
 from backend.models import AliasMoveRow, AliasRow
-from backend.naming_locks import lock_named
+from backend.naming_locks import lock_alone, lock_named
 from backend.registry import repository, service
 from backend.registry.refs import read_ref
 from backend.schemas.base import FieldProblem
+from backend.schemas.every_run import ALIAS_PREFIX
 from backend.schemas.registry import Alias, AliasKind, AliasSet, ModelKind
 
 _WORDS = {AliasKind.POLICY: "policy", AliasKind.REWARD_MODEL: "reward model"}
@@ -35,7 +36,7 @@ def set_alias(session: Session, runs_dir: Path, name: str, wanted: AliasSet, if_
         ConflictError: when the name means a policy and the target is a reward model, or the other way round.
         OutdatedError: when `if_match` names a state before the last move.
     """
-    row = repository.find_alias(session, name=name, is_locked=True)
+    row = _held(session, name)
     _match(row, name, if_match)
     target, kind = _checked_target(session, runs_dir, wanted.target)
     if row is not None and row.target == target:
@@ -61,7 +62,7 @@ def give_up_alias(session: Session, name: str, if_match: str | None) -> None:
         NotFoundError: when there is no such alias.
         OutdatedError: when `if_match` names a state before the last move.
     """
-    row = repository.find_alias(session, name=name, is_locked=True)
+    row = _held(session, name)
     if row is None:
         raise NotFoundError(f"there is no alias {name!r}: list them with GET /api/v1/aliases")
     _match(row, name, if_match)
@@ -78,6 +79,12 @@ def told(session: Session, rows: Sequence[AliasRow]) -> list[Alias]:
 def etag_of(row: AliasRow) -> str:
     """The alias's entity tag: the number of its last move."""
     return f'"{row.revision}"'
+
+
+def _held(session: Session, name: str) -> AliasRow | None:
+    """The alias's row, held against every other mover until the transaction ends; so is a name that means nothing."""
+    lock_alone(session, f"{ALIAS_PREFIX}{name}")
+    return repository.find_alias(session, name=name, is_locked=True)
 
 
 def _match(row: AliasRow | None, name: str, if_match: str | None) -> None:

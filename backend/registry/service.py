@@ -15,6 +15,7 @@ from backend.artifacts import run_folder
 from backend.dependencies import encode_cursor
 from backend.errors import ConflictError, MalformedError, NotFoundError
 from backend.models import CheckpointRow, ImportedModelRow, RunRow
+from backend.naming_locks import lock_alone
 from backend.registry import repository
 from backend.registry.refs import SHIPPED, ModelRef, exports_of, model_folder, read_ref
 from backend.registry.weights import count_parameters
@@ -98,6 +99,7 @@ def import_model(session: Session, wanted: ModelImport) -> Model:
     if not is_folder and not _HUB_NAME.fullmatch(ref.text):
         text = f"{wanted.source!r} is no folder with a config.json on the server, and no hub name as owner/name"
         raise MalformedError(text, (FieldProblem(pointer="/source", message=text),))
+    lock_alone(session, ref.locked_as)
     if repository.find_imported(session, source=ref.text) is not None:
         raise ConflictError(f"{wanted.source!r} is entered already: delete it first, or use it as it is")
     row = ImportedModelRow(source=ref.text, name=wanted.name or Path(ref.text).name, note=wanted.note)

@@ -69,6 +69,20 @@ def test_of_two_movers_at_once_one_is_refused(api: TestClient, trained: Trained)
     assert api.get(ALIAS).json()["revision"] == 2
 
 
+def test_of_those_who_set_a_new_name_at_once_each_is_answered_and_moves_it_once(
+    api: TestClient, trained: Trained
+) -> None:
+    row = trained()
+    targets = [f"run:{row.id}", f"run:{row.id}@10", f"run:{row.id}@20", "shipped"]
+    for number in range(5):
+        alias = f"{ALIAS}-{number}"
+        with ThreadPoolExecutor(len(targets)) as pool:
+            answers = list(pool.map(lambda target, alias=alias: api.put(alias, json={"target": target}), targets))
+        assert [answer.status_code for answer in answers] == [200] * len(targets)
+        assert sorted(answer.json()["revision"] for answer in answers) == [1, 2, 3, 4]
+        assert len(api.get(f"{alias}/moves").json()["data"]) == len(targets)
+
+
 def test_a_name_or_a_target_that_cannot_be_is_refused(api: TestClient, trained: Trained) -> None:
     row = trained()
     assert api.put("/api/v1/aliases/Champion One", json={"target": "shipped"}).status_code == 422

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -135,3 +136,11 @@ def test_what_is_no_model_is_told_with_the_cure(api: TestClient, make_run: MakeR
     ):
         answer: Any = api.get(f"/api/v1/models/{ref}")
         assert (answer.status_code, words in answer.json()["detail"]) == (status, True), ref
+
+
+def test_of_those_who_enter_one_model_at_once_the_others_hear_that_it_is_entered(api: TestClient) -> None:
+    for number in range(5):
+        wanted = {"source": f"someone/model-{number}"}
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _, wanted=wanted: api.post("/api/v1/models", json=wanted), range(4)))
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
