@@ -85,7 +85,7 @@ def pairs_for(session: Session, wanted: LabelTaskCreate, runs_dir: Path) -> list
     chosen = _by_turns(plain, wanted.num_pairs, chance)
     rows = [_columns(couple, None) for couple in chosen]
     rows += [_columns(couple, known) for couple, known in gold]
-    rows += [_columns(_named(session, pair), pair.known) for pair in wanted.gold_pairs]
+    rows += [_columns(_named(session, pair), VoteOutcome(pair.known)) for pair in wanted.gold_pairs]
     check_sizes(runs_dir, rows)
     chance.shuffle(rows)
     return rows

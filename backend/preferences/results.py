@@ -14,7 +14,7 @@ from backend.models import RaterRow
 from backend.preferences import repository
 from backend.preferences.figures.raters import FLOOR_MILLISECONDS, RaterFigures, rater_figures
 from backend.preferences.figures.summary import interval_of, summary
-from backend.preferences.figures.votes import NUM_RESAMPLES, SEED, Outcome, Votes, numbered
+from backend.preferences.figures.votes import NO_ANSWER, NO_GOLD, NUM_RESAMPLES, SEED, Outcome, Votes, numbered
 from backend.preferences.vote_reading import TaskVotes, VoteMark, mark_of, read_votes
 from backend.schemas.preference import VoteOutcome
 from backend.schemas.vote_figures import LabelResults, RaterResults
@@ -89,7 +89,10 @@ def as_arrays(told: TaskVotes) -> tuple[Votes, list[str]]:
     prompts, _ = numbered([pair.prompt for pair in told.pairs])
     sides = [side["policy"] for pair in told.pairs for side in (pair.side_0, pair.side_1)]
     numbers, policies = numbered(sides)
-    known = np.array([OUTCOMES[VoteOutcome(pair.known)] if pair.known is not None else -1 for pair in told.pairs])
+    # Tasks made before gold pairs were refused it may have one whose answer is a skip, which is no outcome.
+    known = np.array(
+        [OUTCOMES.get(VoteOutcome(each.known), NO_ANSWER) if each.known else NO_GOLD for each in told.pairs]
+    )
     given = [vote for vote in told.votes if vote.outcome != VoteOutcome.SKIP]
     pair = np.array([pairs[vote.pair_id] for vote in given], dtype=np.int64)
     votes = Votes(

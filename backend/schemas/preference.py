@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -105,7 +105,9 @@ class GoldPair(WireModel):
 
     sample_0: UUID
     sample_1: UUID
-    known: VoteOutcome = Field(description="0 = the first picture, 1 = the second, tie or both_bad")
+    known: Literal["0", "1", "tie", "both_bad"] = Field(
+        description="0 = the first picture, 1 = the second, tie or both_bad"
+    )
 
 
 class LabelTaskCreate(WireModel):

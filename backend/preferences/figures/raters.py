@@ -50,7 +50,7 @@ def rater_figures(votes: Votes, num_raters: int, *, floor: float = FLOOR_MILLISE
 
 def _figures(number: int, votes: Votes, own: Flags, shares: Floats, floor: float) -> RaterFigures:
     mine, of_others = votes[own], shares[own]
-    gold = mine[mine.is_gold]
+    gold = mine[mine.known >= 0]
     num_right = int((preferences(gold.outcome) == preferences(gold.known)).sum())
     sided = mine[mine.outcome <= Outcome.SECOND]
     num_left = int(((sided.outcome == Outcome.FIRST) == sided.is_first_left).sum())

@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 SEED = 20260
+NO_GOLD, NO_ANSWER = -1, -2
 NUM_RESAMPLES = 1000
 
 
@@ -47,7 +48,7 @@ class Votes:
     milliseconds: Floats
     """from showing to choosing"""
     known: Ints
-    """the answer of a gold pair as an Outcome; -1 = no gold pair"""
+    """the answer of a gold pair as an Outcome; NO_GOLD = no gold pair, NO_ANSWER = one whose answer no vote can give"""
 
     def __len__(self) -> int:
         return len(self.rater)
@@ -58,7 +59,8 @@ class Votes:
     @property
     def is_gold(self) -> Flags:
         """Which votes are of gold pairs."""
-        return self.known >= 0
+        is_gold: Flags = self.known != NO_GOLD
+        return is_gold
 
     def without_gold(self) -> Votes:
         """The votes whose answer nobody knew: those that say something about policies."""

@@ -54,6 +54,17 @@ def test_gold_of_ones_own_is_kept_with_its_answer(
     assert (gold.known, gold.side_0["sample_id"], gold.prompt) == ("0", pair["policy"]["id"], pair["prompt"])
 
 
+def test_no_gold_pair_is_answered_by_a_skip(api: TestClient, evaluation: str) -> None:
+    pair = api.get(f"/api/v1/evaluations/{evaluation}/pairs?limit=1").json()["data"][0]
+    own = {"sample_0": pair["policy"]["id"], "sample_1": pair["base"]["id"]}
+    source = {"kind": "evaluation", "run_id": evaluation}
+    wanted = {"name": "Task", "source": source, "gold_pairs": [own | {"known": "0"}, own | {"known": "skip"}]}
+    answer = api.post(TASKS, json=wanted)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error == {"pointer": "/gold_pairs/1/known", "message": "must be '0', '1', 'tie' or 'both_bad', not 'skip'"}
+
+
 def test_a_training_group_gives_all_couples_of_its_samples(
     api: TestClient,
     make_run: Callable[..., Any],

@@ -60,6 +60,17 @@ def test_gold_skipped_and_undone_votes_say_nothing_about_policies(api: TestClien
     assert (rater["num_gold"], rater["gold_accuracy"]) == (1, 1.0)
 
 
+def test_a_gold_pair_stored_with_a_skip_as_its_answer_checks_nobody_and_breaks_nothing(
+    api: TestClient, task: VotedTask
+) -> None:
+    pair, right, strange = task.pair("a"), task.pair("b", known="0"), task.pair("c", known="skip")
+    task.vote(task.rater(), (pair, "1"), (right, "0"), (strange, "1"))
+    found = results(api, task)
+    assert (found["figures"]["num_votes"], found["figures"]["num_pairs"]) == (1, 1)
+    [rater] = found["raters"]
+    assert (rater["num_votes"], rater["num_gold"], rater["num_gold_right"]) == (3, 1, 1)
+
+
 def test_sides_are_told_by_where_a_picture_stood(api: TestClient, task: VotedTask) -> None:
     pairs = [task.pair(f"prompt {number}") for number in range(6)]
     ada = task.rater()
