@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from backend.errors import UnavailableError
-from backend.schemas.run import Run
+from backend.schemas.run import Run, RunStatus
 
 
 class Tracker(StrEnum):
@@ -34,14 +34,15 @@ class RunFacts:
 class Sink(Protocol):
     """A run with a tracker."""
 
+    tracker: Tracker
     last_step: int
-    """the last step that an earlier export has written; -1 where there was none"""
+    """the last step that was written, by this export or an earlier one; -1 where there was none"""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers of one step; steps come in order."""
 
-    def close(self, *, has_succeeded: bool | None) -> None:
-        """Ends the tracker's run; None where ours goes on."""
+    def close(self, *, outcome: RunStatus | None) -> None:
+        """Ends the tracker's run as ours ended; None where ours goes on."""
 
 
 def facts_of(run: Run) -> RunFacts:

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 
 from backend.errors import MalformedError
 from backend.exporters.sink import RunFacts, Tracker, load_package
+from backend.schemas.run import RunStatus
 
 _RUN_TAG, _STEP_TAG = "unmask.run_id", "unmask.last_step"
 # MLflow's own bounds of one call.
 _PARAMS_AT_ONCE, _METRICS_AT_ONCE, _LONGEST_PARAM = 100, 1000, 6000
 
+_ENDS = {RunStatus.SUCCEEDED: "FINISHED", RunStatus.FAILED: "FAILED", RunStatus.CANCELLED: "KILLED"}
+
 
 class MLflowSink:
     """A run with MLflow; `uri` is its tracking URI, such as sqlite:///mlflow.db or http://127.0.0.1:5000."""
+
+    tracker = Tracker.MLFLOW
 
     def __init__(self, facts: RunFacts, *, project: str, uri: str | None) -> None:
         load_package("mlflow", Tracker.MLFLOW)
@@ -24,11 +29,11 @@ class MLflowSink:
             experiment = self._client.get_experiment_by_name(project)
             key = self._client.create_experiment(project) if experiment is None else experiment.experiment_id
             found = self._client.search_runs([key], filter_string=f"tags.`{_RUN_TAG}` = '{facts.id}'")
+            self._run_id = found[0].info.run_id if found else self._begin(key, facts)
         except Exception as error:
             # Whatever MLflow raises of its own, of the file system or of HTTP, the address is what a person can mend.
             raise MalformedError(f"MLflow does not answer at {uri or 'its default address'}: {error}") from error
         self.last_step = int(found[0].data.tags.get(_STEP_TAG, -1)) if found else -1
-        self._run_id = found[0].info.run_id if found else self._begin(key, facts)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers of one step."""
@@ -39,10 +44,10 @@ class MLflowSink:
         self._client.set_tag(self._run_id, _STEP_TAG, str(step))
         self.last_step = step
 
-    def close(self, *, has_succeeded: bool | None) -> None:
+    def close(self, *, outcome: RunStatus | None) -> None:
         """Ends the run there; one of ours that goes on stays open."""
-        if has_succeeded is not None:
-            self._client.set_terminated(self._run_id, "FINISHED" if has_succeeded else "FAILED")
+        if outcome is not None:
+            self._client.set_terminated(self._run_id, _ENDS[outcome])
 
     def _begin(self, experiment: str, facts: RunFacts) -> str:
         tags = {_RUN_TAG: facts.id, "unmask.tags": ",".join(facts.tags)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from backend.errors import MalformedError
 from backend.exporters.sink import RunFacts, Tracker, load_package
+from backend.schemas.run import RunStatus
 
 OFFLINE = "offline:"
 
@@ -15,6 +16,8 @@ class WandbSink:
 
     `uri` is a server's address; `offline:FOLDER` writes into a folder, which `wandb sync` sends later.
     """
+
+    tracker = Tracker.WANDB
 
     def __init__(self, facts: RunFacts, *, project: str, uri: str | None) -> None:
         wandb = load_package("wandb", Tracker.WANDB)
@@ -43,6 +46,9 @@ class WandbSink:
         self._run.log(dict(values), step=step)
         self.last_step = step
 
-    def close(self, *, has_succeeded: bool | None) -> None:
-        """Ends the run there, which can be gone on with."""
-        self._run.finish(exit_code=1 if has_succeeded is False else 0)
+    def close(self, *, outcome: RunStatus | None) -> None:
+        """Ends the run there, which can be gone on with; only a failed one of ours is a failed one there."""
+        if outcome is not None:
+            # There a run is finished or failed, and no more: that a person ended ours stands in its summary.
+            self._run.summary["unmask/status"] = outcome.value
+        self._run.finish(exit_code=1 if outcome is RunStatus.FAILED else 0)

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from backend.errors import UnavailableError
+from backend.errors import StudioError, UnavailableError
 from backend.exporters import RunFacts, Tracker, export_events, open_sink
-from backend.schemas.event import Event
+from backend.schemas.event import Event, StatusChanged
+from backend.schemas.run import RunStatus
 from tests.backend.shell import Shell
 
 
 class Notebook:
     """A sink that remembers."""
+
+    tracker = Tracker.MLFLOW
 
     def __init__(self, last_step: int = -1) -> None:
         self.last_step = last_step
@@ -24,8 +27,8 @@ class Notebook:
         self.pages.append((step, dict(values)))
         self.last_step = step
 
-    def close(self, *, has_succeeded: bool | None) -> None:
-        self.end = has_succeeded
+    def close(self, *, outcome: RunStatus | None) -> None:
+        self.end = outcome
 
 
 def test_each_step_goes_out_once_with_what_was_measured_after_it(events: list[Event]) -> None:
@@ -37,7 +40,7 @@ def test_each_step_goes_out_once_with_what_was_measured_after_it(events: list[Ev
         (2, {"reward/mean": 0.5, "ratio (odd)": 1.0}),
         (3, {"reward/mean": 0.75, "ratio (odd)": 1.0, "mini-geneval/policy/overall": 0.5}),
     ]
-    assert sink.end is True
+    assert sink.end is RunStatus.SUCCEEDED
 
 
 def test_an_export_goes_on_where_an_earlier_one_stopped(events: list[Event]) -> None:
@@ -57,6 +60,24 @@ def test_a_step_waits_for_the_next_one_and_what_is_known_goes_out_when_the_strea
     with pytest.raises(ConnectionError):
         export_events(broken(), sink)
     assert sink.end is None, "ours goes on"
+
+
+def test_a_tracker_that_stops_answering_is_told_with_what_it_took(events: list[Event]) -> None:
+    class Failing(Notebook):
+        def write(self, step: int, values: Mapping[str, float]) -> None:
+            if step == 2:
+                raise ConnectionError("connection refused")
+            super().write(step, values)
+
+    with pytest.raises(StudioError, match=r"mlflow took the numbers up to step 1 .* connection refused.*Repeat"):
+        export_events(events, Failing())
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.CANCELLED])
+def test_a_run_that_a_person_cancelled_is_no_failed_one(events: list[Event], status: RunStatus) -> None:
+    sink = Notebook()
+    export_events([*events[:-1], events[-1].model_copy(update={"body": StatusChanged(status=status)})], sink)
+    assert sink.end is status
 
 
 def test_a_run_that_goes_on_is_left_open(events: list[Event]) -> None:

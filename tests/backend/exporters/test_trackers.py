@@ -19,6 +19,7 @@ from backend.db import transaction
 from backend.exporters import RunFacts, Tracker, export_events, open_sink
 from backend.models import RunRow
 from backend.schemas.event import Event
+from backend.schemas.run import RunStatus
 from tests.backend.shell import Shell
 from worker import recorder
 
@@ -132,6 +133,39 @@ def test_mlflow_is_called_as_its_client_wants_it(
     ]
     assert ("policy.source", "shipped") in run.data.params
     assert run.info.status == "FINISHED"
+    for status, end in ((RunStatus.CANCELLED, "KILLED"), (RunStatus.FAILED, "FAILED")):
+        open_sink(Tracker.MLFLOW, facts, project="p", uri="file:x").close(outcome=status)
+        assert run.info.status == end
+
+
+def test_an_mlflow_server_that_goes_away_ends_in_a_sentence(
+    studio: str,
+    shell: Shell,
+    make_run: Callable[..., RunRow],
+    sessions: sessionmaker[Session],
+    events: list[Event],
+    install: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*words: Any, **named: Any) -> None:
+        raise ConnectionError("connection refused")
+
+    FakeMLflow.runs = []
+    install("mlflow")
+    install("mlflow.entities", Metric=lambda key, value, timestamp, step: (key, step), Param=lambda k, v: (k, v))
+    install("mlflow.tracking", MlflowClient=FakeMLflow)
+    row = make_run(worker="w")
+    seq = row.num_events
+    for event in events:
+        with transaction(sessions) as session:
+            seq = recorder.record(session, row.id, row.attempt, event.body, seq).seq
+    monkeypatch.setattr(FakeMLflow, "set_tag", refuse)
+    assert shell("export-metrics", str(row.id), "--to", "mlflow") == 2
+    assert "does not answer any more: ConnectionError: connection refused" in shell.err
+    FakeMLflow.runs = []
+    monkeypatch.setattr(FakeMLflow, "log_batch", refuse)
+    assert shell("export-metrics", str(row.id), "--to", "mlflow") == 2
+    assert "MLflow does not answer at its default address: connection refused" in shell.err
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
@@ -139,16 +173,18 @@ def test_the_others_are_begun_logged_to_and_finished(
     name: str, facts: RunFacts, events: list[Event], install: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
+    summary: dict[str, str] = {}
     monkeypatch.setenv("TRACKIO_DIR", "")
 
     class FakeRun:
-        step = 0
+        def __init__(self) -> None:
+            self.step, self.summary = 0, summary
 
         def log(self, data: dict[str, Any], step: int | None = None) -> None:
             told.append((step, data.get("reward/mean")))
 
         def finish(self, exit_code: int | None = None) -> None:
-            told.append("finished")
+            told.append(exit_code or "finished")
 
     def init(**options: Any) -> FakeRun:
         told.append((options["project"], options["name"].startswith("first look"), options["config"]["num_steps"]))
@@ -157,6 +193,11 @@ def test_the_others_are_begun_logged_to_and_finished(
     install(name, init=init, Error=RuntimeError, Settings=SimpleNamespace)
     export_events(events, open_sink(Tracker(name), facts, project="p", uri="offline:x" if name == "wandb" else "x"))
     assert told == [("p", True, 3), (0, None), (1, 0.25), (2, 0.5), (3, 0.75), "finished"]
+    for status in (RunStatus.CANCELLED, RunStatus.FAILED):
+        sink = open_sink(Tracker(name), facts, project="p", uri="offline:x" if name == "wandb" else "x")
+        sink.close(outcome=status)
+    ends, last = (["finished", 1], "failed") if name == "wandb" else (["finished"] * 2, None)
+    assert ([each for each in told if each in ("finished", 1)][1:], summary.get("unmask/status")) == (ends, last)
 
 
 @pytest.mark.parametrize("words", [(), ("--follow",)])
