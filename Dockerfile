@@ -22,7 +22,8 @@ COPY backend ./backend
 COPY migrations ./migrations
 COPY ui ./ui
 COPY worker ./worker
-RUN python -m pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+# Files come with the modes that they have where the image is built: this user reads them whatever umask that place has.
+RUN chmod --recursive a+rX . && python -m pip install --no-cache-dir --no-deps --no-build-isolation --editable .
 
 USER unmask
 VOLUME /data

@@ -142,6 +142,37 @@ def test_the_image_installs_the_lock_before_the_code_and_runs_as_a_user() -> Non
     assert all("--no-cache-dir" in text for text in texts if "pip install" in text)
 
 
+def test_no_service_of_ours_is_root_and_the_volume_is_its_users() -> None:
+    """A new named volume takes over owner and mode of the image's folder, as it is where VOLUME stands."""
+    steps = instructions()
+    made = next(rest for word, rest in steps if word == "RUN" and "useradd" in rest)
+    assert re.search(r"--uid 10001\b.* unmask ", made)
+    assert re.search(r"install --directory --owner=unmask --group=unmask --mode=0750 /data$", made)
+    last = [word for word, _ in steps].index("USER")
+    assert [rest for word, rest in steps if word == "USER"] == ["unmask"]
+    assert ("VOLUME", "/data") in steps[last:]
+    assert [rest for word, rest in steps[last:] if word in ("RUN", "COPY")] == []
+    assert any(rest.startswith("chmod --recursive a+rX .") for word, rest in steps if word == "RUN")
+    for name in OURS:
+        assert "user" not in SERVICES[name]
+        assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_servers_that_are_not_ours_step_down_from_root() -> None:
+    """Valkey's image does so only for its own command, so the user is named; that of Postgres does it at each start."""
+    assert SERVICES["valkey"]["command"][0] == "sh"
+    assert SERVICES["valkey"]["user"] == "valkey"
+    assert {"user", "command", "entrypoint"}.isdisjoint(SERVICES["postgres"])
+
+
+def test_celery_has_no_word_of_root_for_the_images_user() -> None:
+    # The user's group has a name in the image, as group 1 has everywhere: where one has none, Celery takes it for root.
+    user = "import os; os.getuid = os.geteuid = lambda: 10001; os.getgid = os.getegid = lambda: 1; "
+    check = "from celery.platforms import check_privileges; check_privileges(['json'])"
+    told = subprocess.run([sys.executable, "-c", user + check], capture_output=True, text=True, check=True)
+    assert told.stderr == ""
+
+
 def test_everything_that_the_image_copies_exists_and_is_in_the_build_context() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = [source for word, rest in instructions() if word == "COPY" for source in rest.split()[:-1]]
