@@ -14,14 +14,13 @@ from backend.cli.finding import TaskID, find_run, find_task
 from backend.cli.output import AsJSON, age_text, err, out, print_json, print_table
 from backend.cli.studio import LARGEST_PAGE, all_items, connect
 from backend.client import StudioClient
+from backend.schemas.pair_source import PairSourceConfig, PairSourceKind
 from backend.schemas.preference import (
     DEFAULT_GUIDELINE,
     GoldConfig,
     LabelTask,
     LabelTaskCreate,
     LabelTaskEdit,
-    PairSourceConfig,
-    PairSourceKind,
     PairStrategy,
     Rater,
     RaterCreate,
@@ -51,6 +50,7 @@ def create(
     other_run_id: Annotated[str | None, typer.Option("--other-run", help="For kind runs: the second one")] = None,
     steps: Annotated[tuple[int, int] | None, typer.Option(help="For kind checkpoints: two steps")] = None,
     policies: Annotated[tuple[str, str], typer.Option(help="For kind evaluation")] = ("base", "policy"),
+    run_policies: Annotated[tuple[str, str], typer.Option(help="For kind runs: one of each")] = ("policy", "policy"),
     strategy: Annotated[PairStrategy, typer.Option(help="Which pair comes next")] = PairStrategy.SHUFFLED,
     num_pairs: Annotated[int, typer.Option("--pairs", min=1, max=10_000, help="At most so many")] = 100,
     votes_per_pair: Annotated[int, typer.Option("--votes", min=1, max=100, help="By as many raters")] = 3,
@@ -64,7 +64,7 @@ def create(
     wanted = LabelTaskCreate(
         name=name,
         guideline=_words(guideline) or DEFAULT_GUIDELINE,
-        source=_source(client, kind, run_id, other_run_id, steps, policies),
+        source=_source(client, kind, run_id, other_run_id, steps, policies, run_policies),
         strategy=strategy,
         num_pairs=num_pairs,
         votes_per_pair=votes_per_pair,
@@ -215,10 +215,17 @@ def _source(
     other_run: str | None,
     steps: tuple[int, int] | None,
     policies: tuple[str, str],
+    run_policies: tuple[str, str],
 ) -> PairSourceConfig:
     other = None if other_run is None else find_run(client, other_run).id
-    run_id = find_run(client, run).id
-    return PairSourceConfig(kind=kind, run_id=run_id, other_run_id=other, steps=steps, policies=policies)
+    return PairSourceConfig(
+        kind=kind,
+        run_id=find_run(client, run).id,
+        other_run_id=other,
+        steps=steps,
+        policies=policies,
+        run_policies=run_policies,
+    )
 
 
 def _words(path: Path | None) -> str | None:

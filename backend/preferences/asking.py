@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 from backend.errors import ConflictError, MalformedError
 from backend.models import GroupRow, RunRow, SampleRow
 from backend.preferences import service
-from backend.preferences.pairing import PROBE, TRAIN, pairs_for
+from backend.preferences.pairing import pairs_for
+from backend.preferences.pictures import PROBE, TRAIN
 from backend.runs import repository as runs
 from backend.schemas.config import run_config_adapter
 from backend.schemas.every_run import RunKind
+from backend.schemas.pair_source import PairSourceConfig, PairSourceKind
 from backend.schemas.picture_runs import EvaluateConfig
-from backend.schemas.preference import LabelTask, LabelTaskCreate, PairSourceConfig, PairSourceKind, SamplesForPeople
+from backend.schemas.preference import LabelTask, LabelTaskCreate, SamplesForPeople
 
 _LONGEST_NAME = 120
 

@@ -4,63 +4,31 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import MalformedError, NotFoundError
 from backend.models import GroupRow, RunRow, SampleRow
+from backend.preferences.pictures import EVALUATE, PROBE, TRAIN, Couple, Picture, differs, newest_of, pictures_of
 from backend.preferences.sizes import check_sizes
 from backend.runs import repository as runs
 from backend.schemas.base import FieldProblem
+from backend.schemas.pair_source import PairSourceConfig, PairSourceKind
 from backend.schemas.preference import (
     GoldPair,
     LabelTaskCreate,
-    PairSide,
-    PairSourceConfig,
-    PairSourceKind,
     VoteOutcome,
 )
 
-MOST_SAMPLES = 50_000
 # Couples of groups that are looked at: some for each sample, and several times as many as a task may have.
 MOST_COUPLES = 100_000
-TRAIN, EVALUATE, PROBE, SAMPLE = "train", "evaluate", "probe", "sample"
 _CHANCE = "label pairs"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A sample that may stand on one side of a pair."""
-
-    sample: SampleRow
-    group: GroupRow
-    policy: str
-    """what made it, in words that tell it from the other side"""
-
-    @property
-    def side(self) -> dict[str, Any]:
-        """What a pair keeps of it."""
-        side = PairSide(
-            sample_id=self.sample.id,
-            run_id=self.sample.run_id,
-            policy=self.policy,
-            step=self.sample.step,
-            seed=self.sample.seed,
-            reward=self.sample.reward,
-            image_path=self.sample.image_path,
-            image_sha256=self.sample.image_sha256,
-        )
-        return side.model_dump(mode="json")
-
-
-Couple = tuple[Picture, Picture]
 
 
 def pairs_for(session: Session, wanted: LabelTaskCreate, runs_dir: Path) -> list[dict[str, Any]]:
@@ -68,11 +36,11 @@ def pairs_for(session: Session, wanted: LabelTaskCreate, runs_dir: Path) -> list
 
     Raises:
         NotFoundError: when a run or a sample is not there.
-        MalformedError: when the source has no two different pictures of one prompt, too few clear ones for gold, or
-            pictures of two sizes.
+        MalformedError: when the source has no two different pictures of one prompt, no pictures by a policy that it
+            names, too few clear ones for gold, or pictures of two sizes.
     """
     chance = random.Random(f"{_CHANCE} {wanted.source.run_id}")
-    couples = [each for each in _couples(session, wanted.source, chance) if _differs(each)]
+    couples = [each for each in _couples(session, wanted.source, chance) if differs(each)]
     if not couples:
         problem = FieldProblem(pointer="/source", message="has no two different pictures of one prompt")
         raise MalformedError(f"{_nothing(wanted.source)}, or its pictures are equal", (problem,))
@@ -98,7 +66,7 @@ def _couples(session: Session, source: PairSourceConfig, chance: random.Random) 
         is_own = GroupRow.purpose == EVALUATE
         return _same_seed(
             *(
-                _pictures(session, run, is_own & (GroupRow.policy == each), lambda group: group.policy)
+                pictures_of(session, run, is_own & (GroupRow.policy == each), lambda group: group.policy)
                 for each in (first, second)
             )
         )
@@ -107,27 +75,13 @@ def _couples(session: Session, source: PairSourceConfig, chance: random.Random) 
     if source.kind is PairSourceKind.RUNS:
         assert source.other_run_id is not None, "the schema asks for it"
         other = runs.get_run(session, run_id=source.other_run_id)
-        return _same_seed(_newest(session, run, other), _newest(session, other, run))
+        first, second = source.run_policies
+        return _same_seed(newest_of(session, run, first, other), newest_of(session, other, second, run))
     is_train = source.kind is PairSourceKind.WITHIN_GROUP
     purposes = GroupRow.purpose == TRAIN if is_train else GroupRow.purpose != TRAIN
     if source.steps is not None:
         purposes &= GroupRow.step.between(*source.steps)
-    return _of_groups(_pictures(session, run, purposes, lambda group: f"step {group.step}"), chance)
-
-
-def _pictures(
-    session: Session, run: RunRow, which: ColumnElement[bool], name: Callable[[GroupRow], str]
-) -> list[Picture]:
-    """The newest `MOST_SAMPLES` of a run's pictures, in the order in which they were made."""
-    query = (
-        select(SampleRow, GroupRow)
-        .join(GroupRow, GroupRow.id == SampleRow.group_id)
-        .where(SampleRow.run_id == run.id, which)
-        .order_by(GroupRow.step.desc(), GroupRow.index.desc(), SampleRow.index.desc())
-        .limit(MOST_SAMPLES)
-    )
-    found = [Picture(sample, group, name(group)) for sample, group in session.execute(query)]
-    return found[::-1]
+    return _of_groups(pictures_of(session, run, purposes, lambda group: f"step {group.step}"), chance)
 
 
 def _of_steps(session: Session, run: RunRow, source: PairSourceConfig) -> list[Couple]:
@@ -141,18 +95,10 @@ def _of_steps(session: Session, run: RunRow, source: PairSourceConfig) -> list[C
     first, second = source.steps or (least, most)
     return _same_seed(
         *(
-            _pictures(session, run, is_probe & (GroupRow.step == each), lambda group: f"step {group.step}")
+            pictures_of(session, run, is_probe & (GroupRow.step == each), lambda group: f"step {group.step}")
             for each in (first, second)
         )
     )
-
-
-def _newest(session: Session, run: RunRow, other: RunRow) -> list[Picture]:
-    """A run's pictures outside training, of each prompt and seed the newest."""
-    name = run.name if run.name != other.name else f"{run.name} {str(run.id)[-6:]}"
-    is_own = (GroupRow.purpose != TRAIN) & (GroupRow.policy != "base")
-    found = _pictures(session, run, is_own, lambda _: name)
-    return list({(each.group.prompt, each.sample.seed): each for each in found}.values())
 
 
 def _same_seed(first: Iterable[Picture], second: Iterable[Picture]) -> list[Couple]:
@@ -186,10 +132,6 @@ def _rounds(members: Sequence[Picture]) -> Iterator[list[Couple]]:
         sides = zip(circle[:half], circle[: half - 1 : -1], strict=True)
         yield [(a, b) for a, b in sides if a is not None and b is not None]
         circle[1:] = [circle[-1], *circle[1:-1]]
-
-
-def _differs(couple: Couple) -> bool:
-    return couple[0].sample.image_sha256 != couple[1].sample.image_sha256
 
 
 def _by_turns(couples: Sequence[Couple], num_pairs: int, chance: random.Random) -> list[Couple]:

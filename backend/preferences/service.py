@@ -16,6 +16,7 @@ from backend.naming_locks import lock_named
 from backend.preferences import repository
 from backend.preferences.pairing import pairs_for
 from backend.preferences.tokens import hash_of, new_shuffle, new_token
+from backend.schemas.pair_source import PairSourceConfig
 from backend.schemas.preference import (
     Choice,
     LabelTask,
@@ -24,7 +25,6 @@ from backend.schemas.preference import (
     NewRater,
     PairFlag,
     PairSide,
-    PairSourceConfig,
     PairStrategy,
     Rater,
     RaterCreate,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from backend.schemas.base import Number, Timestamp, WireModel
+from backend.schemas.pair_source import PairSourceConfig
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Guideline = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000)]
@@ -18,16 +19,6 @@ DEFAULT_GUIDELINE = (
     "Choose the picture that shows what the prompt says: the right things, their number, colours and places. Where "
     "both do, choose the one that looks better. Where neither comes near, press Both bad."
 )
-
-
-class PairSourceKind(StrEnum):
-    """Where the two pictures of a pair come from; both are always of one prompt."""
-
-    EVALUATION = "evaluation"  # Two policies of one evaluation, the same seed.
-    CHECKPOINTS = "checkpoints"  # Two steps of one run, from its probes: the same seed.
-    RUNS = "runs"  # Two runs, the newest pictures of each prompt: the same seed.
-    WITHIN_GROUP = "within_group"  # Two samples of one training group.
-    SAMPLING = "sampling"  # Two seeds of one prompt of a sample run.
 
 
 class PairStrategy(StrEnum):
@@ -62,35 +53,6 @@ class VoteOutcome(StrEnum):
     TIE = "tie"
     BOTH_BAD = "both_bad"
     SKIP = "skip"
-
-
-class PairSourceConfig(WireModel):
-    """What pairs are made of."""
-
-    kind: PairSourceKind
-    run_id: UUID = Field(description="The evaluation, the run, or the first of two runs")
-    other_run_id: UUID | None = Field(None, description="The second run; for kind runs only")
-    steps: tuple[int, int] | None = Field(
-        None,
-        description="For kind checkpoints two steps of the run's probes, empty = the first and the last; for kind "
-        "within_group the first and the last step whose groups are taken, empty = all",
-    )
-    policies: tuple[str, str] = Field(
-        ("base", "policy"), description="Two policies of the evaluation; for kind evaluation only"
-    )
-
-    @model_validator(mode="after")
-    def _has_two_sides(self) -> Self:
-        if (self.kind is PairSourceKind.RUNS) != (self.other_run_id is not None):
-            raise ValueError("other_run_id names the second run for kind runs, and is for that kind only")
-        if self.steps is not None and self.kind is PairSourceKind.WITHIN_GROUP:
-            if self.steps[0] > self.steps[1]:
-                raise ValueError("steps names the first step and the last, in this order")
-        elif self.steps is not None and (self.kind is not PairSourceKind.CHECKPOINTS or self.steps[0] == self.steps[1]):
-            raise ValueError("steps names two different steps, for kind checkpoints only; or a range for within_group")
-        if self.policies[0] == self.policies[1]:
-            raise ValueError(f"policies names {self.policies[0]!r} twice: a pair needs two policies")
-        return self
 
 
 class GoldConfig(WireModel):

@@ -21,11 +21,10 @@ from playwright.sync_api import Browser, Page
 
 import migrations
 from backend.client import StudioClient
+from backend.schemas.pair_source import PairSourceConfig, PairSourceKind
 from backend.schemas.preference import (
     LabelTaskCreate,
     NewRater,
-    PairSourceConfig,
-    PairSourceKind,
     RaterCreate,
 )
 from tests.bench.bench_api import percentile_95, postgres, serve

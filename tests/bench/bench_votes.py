@@ -32,12 +32,11 @@ from backend.db import build_engine, build_sessions, transaction
 from backend.runs import repository as runs
 from backend.samples import repository as samples
 from backend.schemas.config import TrainConfig
+from backend.schemas.pair_source import PairSourceConfig, PairSourceKind
 from backend.schemas.preference import (
     GoldConfig,
     LabelTask,
     LabelTaskCreate,
-    PairSourceConfig,
-    PairSourceKind,
     PairStrategy,
     RaterCreate,
 )

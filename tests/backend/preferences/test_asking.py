@@ -72,6 +72,7 @@ def test_the_newest_probe_is_set_against_the_first_where_there_are_two(
         "other_run_id": None,
         "steps": [5, 15],
         "policies": ["base", "policy"],
+        "run_policies": ["policy", "policy"],
     }
     assert ask(api, trained, step=12, num_samples=4)["name"] == "hacked, step 10 against 5"
     assert ask(api, trained, step=9, num_samples=4)["source"]["kind"] == "within_group"

@@ -12,7 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.models import GroupRow, SampleRow
-from backend.preferences import pairing
+from backend.preferences import pairing, pictures
+from backend.preferences.pictures import Couple, Picture
 from backend.schemas.sample import GroupRecord
 from tests.backend.preferences.conftest import TASKS
 from tests.backend.preferences.test_label_tasks import Sessions, pairs_of
@@ -20,12 +21,12 @@ from tests.backend.preferences.test_label_tasks import Sessions, pairs_of
 Make, MakeGroup = Callable[..., Any], Callable[..., GroupRecord]
 
 
-def group_of(num_samples: int) -> list[pairing.Picture]:
+def group_of(num_samples: int) -> list[Picture]:
     group = GroupRow(id=uuid4(), prompt="a red circle", step=1)
-    return [pairing.Picture(SampleRow(id=uuid4(), index=index), group, "step 1") for index in range(num_samples)]
+    return [Picture(SampleRow(id=uuid4(), index=index), group, "step 1") for index in range(num_samples)]
 
 
-def ids_of(couples: list[pairing.Couple]) -> list[frozenset[UUID]]:
+def ids_of(couples: list[Couple]) -> list[frozenset[UUID]]:
     return [frozenset(each.sample.id for each in couple) for couple in couples]
 
 
@@ -58,7 +59,7 @@ def test_of_a_long_run_the_newest_groups_are_asked_about(
     sessions: Sessions,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pairing, "MOST_SAMPLES", 4)
+    monkeypatch.setattr(pictures, "MOST_SAMPLES", 4)
     run_id = make_run().id
     add(run_id, *(make_group(step=step) for step in range(1, 6)))
     source = {"kind": "within_group", "run_id": str(run_id)}
@@ -69,7 +70,7 @@ def test_of_a_long_run_the_newest_groups_are_asked_about(
 def test_two_steps_with_more_pictures_than_are_looked_at_still_make_pairs(
     api: TestClient, make_run: Make, make_group: MakeGroup, add: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairing, "MOST_SAMPLES", 2)
+    monkeypatch.setattr(pictures, "MOST_SAMPLES", 2)
     run_id = make_run().id
     add(run_id, *(make_group(step=step, policy="policy") for step in (5, 10)), purpose="probe")
     source = {"kind": "checkpoints", "run_id": str(run_id)}

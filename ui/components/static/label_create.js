@@ -7,10 +7,11 @@ import { canBeJudged, candidates, runName } from "./runs_shared.js";
 // What pairs can be made of a run of each kind: `[kind of source, words]`.
 const RUNS = ["runs", "This run against another"];
 const SOURCES = {
-  evaluate: [["evaluation", "Two of its policies, the same seeds"]],
+  evaluate: [["evaluation", "Two of its policies, the same seeds"], RUNS],
   train: [["within_group", "Two samples of one training group"], ["checkpoints", "An early step against a late one"], RUNS],
   sample: [["sampling", "Two seeds of one prompt"], RUNS],
 };
+const ONE_OF_SEVERAL = "The evaluation has several: pairs take the pictures of this one alone.";
 const STRATEGIES = [
   ["shuffled", "In an order of each rater's own"],
   ["most_informative", "The most informative next"],
@@ -54,8 +55,10 @@ function fill(body, runs, wanted, guideline) {
   const fields = {
     run: select("Pictures of", options, () => renew(true)),
     kind: select("Pairs", [], () => renew()),
-    other: select("The other run", [], () => renew()),
+    other: select("The other run", [], () => renew(false, true)),
     policies: select("Policies", [], () => renew()),
+    policy: select("Its policy", [], () => renew()),
+    other_policy: select("The other run's policy", [], () => renew()),
     strategy: select("Next pair", STRATEGIES, () => renew()),
     name: h("input", { class: "u-input", maxlength: 120, "aria-label": "Name" }),
     num_pairs: number("Pairs at most", 100, 1, 10000),
@@ -67,19 +70,28 @@ function fill(body, runs, wanted, guideline) {
   fields.guideline.value = guideline;
   const sum = h("p", { class: "u-small u-muted" }),
     refusal = h("div", {});
-  const otherField = labelled("The other run", "Pairs share prompt and seed.", fields.other);
-  const policyField = labelled("Policies", "Raters see neither name.", fields.policies);
-  const chosen = () => runs.find((run) => run.id === fields.run.value);
-  const renew = (isOther = false) => {
-    const run = chosen();
+  const choices = {
+    policies: labelled("Policies", "Raters see neither name.", fields.policies),
+    policy: labelled("Its policy", ONE_OF_SEVERAL, fields.policy),
+    other: labelled("The other run", "Pairs share prompt and seed.", fields.other),
+    other_policy: labelled("The other run's policy", ONE_OF_SEVERAL, fields.other_policy),
+  };
+  const of = (field) => runs.find((run) => run.id === field.value);
+  const renew = (isOther = false, isSecond = false) => {
+    const run = of(fields.run);
     if (isOther) {
       setOptions(fields.kind, SOURCES[run.kind] ?? []);
       setOptions(fields.other, options.filter(([id]) => id !== run.id));
-      setOptions(fields.policies, run.kind === "evaluate" ? couplesOf(candidates(run)) : []);
+      setOptions(fields.policies, couplesOf(labelsOf(run)));
+      setLabels(fields.policy, run);
       fields.name.value = runName(run).slice(0, 120);
     }
-    otherField.hidden = fields.kind.value !== "runs";
-    policyField.hidden = fields.policies.options.length === 0;
+    if (isOther || isSecond) setLabels(fields.other_policy, of(fields.other));
+    const isOfTwo = fields.kind.value === "runs";
+    choices.other.hidden = !isOfTwo;
+    choices.policies.hidden = fields.kind.value !== "evaluation";
+    choices.policy.hidden = !isOfTwo || fields.policy.options.length < 2;
+    choices.other_policy.hidden = !isOfTwo || fields.other_policy.options.length < 2;
     sum.textContent = sumOf(fields);
   };
   for (const field of [fields.num_pairs, fields.votes_per_pair, fields.gold]) field.addEventListener("input", () => renew());
@@ -96,7 +108,7 @@ function fill(body, runs, wanted, guideline) {
     },
     "u-main",
   );
-  show(body, layout(fields, policyField, otherField), h("div", { class: "u-row", style: "margin-top:16px" }, create, sum), refusal);
+  show(body, layout(fields, choices), h("div", { class: "u-row", style: "margin-top:16px" }, create, sum), refusal);
   renew(true);
 }
 
@@ -106,15 +118,22 @@ function couplesOf(labels) {
   return couples.map((couple) => [JSON.stringify(couple), couple.join(" against ")]);
 }
 
-function layout(fields, policyField, otherField) {
+/** The policies of an evaluation; whatever else makes pictures has one alone, and its label is `policy`. */
+const labelsOf = (run) => (run?.kind === "evaluate" ? candidates(run) : ["policy"]);
+
+function setLabels(field, run) {
+  setOptions(field, labelsOf(run).map((label) => [label, label]));
+  field.value = "policy";
+}
+
+function layout(fields, choices) {
   const gold = "Clear pairs whose answer the rewards know, unmarked among the others: they tell whether a rater looks.";
   return h(
     "div",
     { class: "u-form-grid" },
     labelled("Pictures of", "A run that has made some.", fields.run),
     labelled("Pairs", "Both pictures are of one prompt.", fields.kind),
-    policyField,
-    otherField,
+    ...Object.values(choices),
     labelled("Name", "Raters never see it.", fields.name),
     labelled("Pairs at most", "Prompts take turns.", fields.num_pairs),
     labelled("Votes a pair", "By as many raters; two or more show how far they agree.", fields.votes_per_pair),
@@ -148,6 +167,7 @@ function wantedTask(fields) {
       run_id: fields.run.value,
       other_run_id: kind === "runs" ? fields.other.value || null : null,
       ...(kind === "evaluation" ? { policies: JSON.parse(fields.policies.value) } : {}),
+      ...(kind === "runs" ? { run_policies: [fields.policy.value, fields.other_policy.value] } : {}),
     },
     strategy: fields.strategy.value,
     num_pairs: Number(fields.num_pairs.value),

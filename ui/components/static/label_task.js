@@ -190,6 +190,9 @@ function factsCard(task) {
   const facts = [
     ["Pairs", SOURCE_WORDS[source.kind] ?? source.kind],
     source.kind === "evaluation" ? ["Policies", source.policies.join(" against ")] : null,
+    source.kind === "runs" && source.run_policies.some((each) => each !== "policy")
+      ? ["Policies", `${source.run_policies[0]} of the first run against ${source.run_policies[1]} of the second`]
+      : null,
     ["Made of", h("span", {}, ...links)],
     ["How many", `${plural(task.num_pairs, "pair")}, ${plural(task.votes_per_pair, "vote")} each`],
     ["Gold pairs", task.num_gold ? `${task.num_gold}, shown to everybody` : "none"],
