@@ -62,8 +62,8 @@ class Recording:
         """The last step of a run that did not come to its end; None where it did."""
         return None if self._run["status"] == "succeeded" else int(self._run["step"]) or None
 
-    def picture(self, name: str) -> bytes:
-        """A chosen sample's PNG."""
+    def file(self, name: str) -> bytes:
+        """A chosen sample's PNG, or a chosen group's trajectories."""
         with zipfile.ZipFile(self.path) as archive:
             return archive.read(name)
 
@@ -139,18 +139,23 @@ def perform(
 
 
 def surroundings(recording: Recording, versions: dict[str, str], device: str) -> list[str]:
-    """What is other here than where the run was: packages, device, shipped weights. Each may explain a difference."""
-    if not recording.versions["job"]:
+    """What is other here than where the run was: packages, device, shipped weights. Each may explain a difference.
+
+    A run that was resumed may have been in several places: of each attempt what was other is told.
+    """
+    jobs = recording.versions["job"]
+    if not jobs:
         return ["the run told no versions: it had not begun"]
-    job = recording.versions["job"][-1]
-    said: dict[str, str] = job["versions"] or {}
-    found = [
-        f"{name}: the run had {said.get(name, 'none told')}, here is {versions.get(name, 'none')}"
-        for name in sorted({*said, *versions})
-        if said.get(name) != versions.get(name)
-    ]
-    if job["device"] != device:
-        found.append(f"device: the run had {job['device']}, here is {device}")
+    found: list[str] = []
+    for job in jobs:
+        since = f" from step {job['from_step']} on" if len(jobs) > 1 else ""
+        said: dict[str, str] = {"device": job["device"]} | (job["versions"] or {})
+        here = {"device": device} | versions
+        found += [
+            f"{name}: the run had {said.get(name, 'none told')}{since}, here is {here.get(name, 'none')}"
+            for name in [*sorted({*said, *here} - {"device"}), "device"]
+            if said.get(name) != here.get(name)
+        ]
     shipped = {name: sha256_of(path) for name, path in files_of(SHIPPED_POLICY)}
     for each in recording.versions["inputs"]:
         if each["place"] == SHIPPED and each["sha256"] != tree_sha256(shipped):

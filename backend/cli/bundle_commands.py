@@ -96,8 +96,9 @@ def replay(
     others = surroundings(recording, started.versions, started.device)
     verdict = "equal" if found.is_equal else "close" if found.is_close(tolerance) else "different"
     if as_json:
-        numbers = {name: value for name, value in vars(found).items() if name != "missing"}
-        print_json({"verdict": verdict, "surroundings": others, "missing": found.missing, **numbers})
+        numbers = {name: value for name, value in vars(found).items() if name not in ("missing", "first")}
+        first = None if found.first is None else found.first.as_dict()
+        print_json({"verdict": verdict, "surroundings": others, "missing": found.missing, "first": first, **numbers})
     else:
         _print_replay(found, others, verdict, tolerance)
     raise typer.Exit(DIFFERS if verdict == "different" else 0)
@@ -119,6 +120,8 @@ def _print_replay(found: Comparison, others: list[str], verdict: str, tolerance:
     pixels = f", at most {found.worst_pixels:.2g} apart on average" if found.worst_pixels else ""
     unseen = f"; {found.num_pictures_unseen} differ and are not in the bundle" if found.num_pictures_unseen else ""
     out().print(f"pictures: {found.num_pictures_equal} of {found.num_pictures} hashes equal{pixels}{unseen}")
+    if found.first is not None:
+        out().print(escape(f"first:    {found.first}"), soft_wrap=True)
     for each in found.missing[:10]:
         out().print(escape(f"missing:  {each}"), soft_wrap=True)
     words = {

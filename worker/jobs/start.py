@@ -39,9 +39,18 @@ def job_started(
 
 
 def package_versions() -> dict[str, str]:
-    """Python's and the packages' versions that figures may depend on, and the hash of our own code."""
+    """What figures may depend on: Python's and the packages' versions, the hash of our own code, the make of CPU."""
     packages = {name: _version_of(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "code": code_hash()} | packages
+    return {"python": platform.python_version(), "code": code_hash(), "cpu": cpu_name()} | packages
+
+
+@cache
+def cpu_name() -> str:
+    """The processor, where the system tells it, and the instructions that torch takes its sums with."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 @cache

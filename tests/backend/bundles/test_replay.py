@@ -46,6 +46,7 @@ def test_a_run_that_is_made_again_is_equal_and_from_another_torch_it_says_so(
     path = fetch(performed())
     code, found = replayed(shell, path)
     assert (code, found["verdict"], found["surroundings"], found["missing"]) == (0, "equal", [], [])
+    assert found["first"] is None
     assert (found["num_steps"], found["num_states"], found["num_states_equal"]) == (2, 2, 2)
     # 2 of each step, and the probe's 6 captions: of the base at step 0, of the policy after each step.
     assert found["num_pictures"] == found["num_pictures_equal"] == 2 * 2 + 3 * 6
@@ -64,6 +65,7 @@ def test_a_run_that_is_made_again_is_equal_and_from_another_torch_it_says_so(
     code, found = replayed(shell, resealed(path, change), "--steps", "1")
     assert (code, found["verdict"], found["num_steps"]) == (0, "close", 1)
     assert found["worst_name"] == "reward/mean at step 1"
+    assert (found["first"]["step"], found["first"]["stage"], found["first"]["name"]) == (1, "metric", "reward/mean")
     assert found["surroundings"][0].startswith("torch: the run had 2.0.1, here is ")
     assert found["surroundings"][1].startswith("device: the run had NVIDIA H100")
     assert replayed(shell, resealed(path, change), "--steps", "1", "--tolerance", "1e-9")[1]["verdict"] == "different"
@@ -78,6 +80,7 @@ def test_a_run_of_another_seed_is_different(performed: Performed, fetch: Fetch, 
 
     code, found = replayed(shell, resealed(path, change))
     assert (code, found["verdict"], found["num_states_equal"]) == (1, "different", 0)
+    assert (found["first"]["step"], found["first"]["stage"]) == (1, "trajectory")
     assert found["worst_pixels"] > 0.01
 
 
