@@ -22,6 +22,10 @@ class EventRoutes(Connection):
         """Events with a number above `after`."""
         return self._get(Page[Event], f"/runs/{run_id}/events", after=after, limit=limit)
 
+    def list_alarms(self, run_id: RunID) -> list[Event]:
+        """The run's alarms that still stand, the newest first."""
+        return self._get(Page[Event], f"/runs/{run_id}/alarms").data
+
     def watch(self, run_id: RunID, *, after: int = 0, patience_seconds: float = 120.0) -> Generator[Event]:
         """The run's events beyond `after`, as they happen, until the one that ends it.
 

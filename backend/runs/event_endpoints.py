@@ -1,4 +1,4 @@
-"""/api/v1/runs/{id}/...: what a run tells: events, live events, metrics, checkpoints, log."""
+"""/api/v1/runs/{id}/...: what a run tells: events, live events, alarms, metrics, checkpoints, log."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from backend.dependencies import (
 )
 from backend.runs import repository
 from backend.runs.log_file import read_log
+from backend.runs.standing import standing_alarms
 from backend.schemas.base import Page
 from backend.schemas.event import Event
 from backend.schemas.run import Checkpoint, MetricPoint, MetricSeries, RunLog
@@ -46,6 +47,12 @@ def list_events(
     shown = rows[:limit]
     cursor = str(shown[-1].seq) if has_more else None
     return Page(data=[row.to_wire() for row in shown], has_more=has_more, next_cursor=cursor)
+
+
+@router.get("/alarms")
+def list_alarms(session: SessionDep, run_id: UUID) -> Page[Event]:
+    """The alarms that still stand, the newest first, each thing once and all on one page."""
+    return Page(data=standing_alarms(session, run_id), has_more=False, next_cursor=None)
 
 
 @router.get(

@@ -57,6 +57,9 @@ class StepFinished(WireModel):
     )
     groups: tuple[GroupRecord, ...] = Field((), description="Left out of what is streamed: fetch /groups?step=")
     seconds: float = Field(description="Wall time of the step")
+    standing: tuple[str, ...] | None = Field(
+        None, description="The alarms that stand after the step, by `code subject`; null where it was not told"
+    )
 
 
 class CheckpointSaved(WireModel):
@@ -130,6 +133,12 @@ class Alarm(WireModel):
     message: str
     cure: str
     step: int
+    subject: str = Field("", description="Which one, where several of a code may stand at once: a reward, say")
+
+    @property
+    def key(self) -> str:
+        """By which a step names the alarms that stand."""
+        return f"{self.code} {self.subject}".strip()
 
 
 class Log(WireModel):

@@ -13,17 +13,21 @@ from backend.schemas.run import Run, RunCreate
 from tests.browser.conftest import SMALL_TRAINING, OpenPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-# Entropy that is not above its first value, and pictures that do not differ more than at first, are alarms here.
-EAGER = {"window": 2, "entropy_floor": 1.0, "diversity_floor": 1.0}
+# Any distance from the start is an alarm here, and one that stands: a policy that learns does not come back to it.
+EAGER = {"window": 2, "kl_ceiling": 1e-9}
+NEVER = 10**6
 
 
 @pytest.fixture(scope="module")
 def alarmed(client: StudioClient) -> Run:
-    """A training run that is paused after its first alarm about entropy."""
+    """A training run that is paused some steps after its first alarm about the distance from the start."""
     wanted = SMALL_TRAINING | {"name": "alarmed", "alarms": EAGER}
     run = client.create_run(RunCreate(config=run_config_adapter.validate_python(wanted)))
+    raised = NEVER
     for event in client.watch(run.id):
-        if event.body.type == "alarm" and event.body.code == "entropy_collapse":
+        if event.body.type == "alarm" and event.body.code == "far_from_reference":
+            raised = event.body.step
+        if event.body.type == "step" and event.body.step == raised + 3:
             client.pause_run(run.id)
         if event.body.type == "status" and event.body.status == "paused":
             break
@@ -34,7 +38,7 @@ def alarm_in(page: Page, region: str) -> Locator:
     return (
         page.get_by_role("region", name=region)
         .get_by_role("listitem")
-        .filter(has_text="its pictures are becoming the same")
+        .filter(has_text="The KL from the policy that the run began with")
         .first
     )
 
@@ -72,11 +76,24 @@ def test_one_click_asks_people_once_whatever_is_clicked_twice(
 def test_an_alarm_leads_to_its_chart_and_its_samples_also_from_home(open_page: OpenPage, alarmed: Run) -> None:
     page = open_page("/")
     alarm_in(page, "Alarms").get_by_role("link", name="chart").click()
-    page.wait_for_url(f"**/run?id={alarmed.id}#chart-entropy")
-    expect(page.locator("#chart-entropy svg")).to_be_in_viewport()
+    page.wait_for_url(f"**/run?id={alarmed.id}#chart-kl")
+    expect(page.locator("#chart-kl svg")).to_be_in_viewport()
     alarm_in(page, "Events").get_by_role("link", name=re.compile("^samples of step")).click()
     page.wait_for_url(f"**/groups?id={alarmed.id}&step=*")
     expect(page.locator(".u-tile").first).to_be_visible()
+
+
+def test_home_has_an_alarm_that_stands_however_long_ago_it_was_told_and_each_once(
+    open_page: OpenPage, client: StudioClient, alarmed: Run
+) -> None:
+    codes = [event.body.code for event in client.list_alarms(alarmed.id) if event.body.type == "alarm"]
+    assert codes.count("far_from_reference") == 1
+    page = open_page("/")
+    region = page.get_by_role("region", name="Alarms")
+    expect(region.get_by_role("listitem").filter(has_text="The KL from the policy")).to_have_count(1)
+    expect(region.get_by_role("listitem").filter(has=page.get_by_role("link", name="alarmed"))).to_have_count(
+        len(codes)
+    )
 
 
 def test_what_goes_wrong_stands_beside_the_button_which_can_be_pressed_again(

@@ -160,6 +160,7 @@ class Training:
             metrics={name: number(value) for name, value in step.metrics.items()},
             credit={name: [number(value) for value in values] for name, values in step.credit.items()},
             groups=groups,
+            standing=step.standing,
             seconds=time.monotonic() - started,
         )
         for alarm in step.alarms:
@@ -246,6 +247,6 @@ class Training:
         torch.set_rng_state(state["torch_generator"])
 
 
-def _told(alarm: tuple[AlarmCode, str, str, str], step: int) -> Alarm:
-    code, severity, message, cure = alarm
-    return Alarm(code=code, severity=Severity(severity), message=message, cure=cure, step=step)
+def _told(alarm: tuple[AlarmCode, str, str, str, str], step: int) -> Alarm:
+    code, severity, message, cure, subject = alarm
+    return Alarm(code=code, severity=Severity(severity), message=message, cure=cure, subject=subject, step=step)

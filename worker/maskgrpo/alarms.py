@@ -22,6 +22,13 @@ class Alarm(NamedTuple):
     severity: str
     message: str
     cure: str
+    subject: str = ""
+    """which one, where several alarms of a code may stand at once: a reward, say"""
+
+    @property
+    def key(self) -> str:
+        """By which it is known whether it stands."""
+        return f"{self.code} {self.subject}".strip()
 
 
 def settings_alarms(config: TrainConfig) -> list[Alarm]:
@@ -42,7 +49,7 @@ def step_alarms(
     first_entropy: float,
     config: TrainConfig,
 ) -> list[Alarm]:
-    """What is wrong with a step.
+    """What is wrong with a step, whether or not it was with the one before.
 
     Args:
         collection: its groups.
@@ -108,4 +115,4 @@ def _reward_alarms(collection: Collection) -> list[Alarm]:
 def _not_a_number(what: str) -> Alarm:
     message = f"A value of {what} is not a finite number. The update was skipped and the policy is as it was before."
     cure = "Resume from the last checkpoint with a lower learning rate; if it comes back, look at the policy's weights."
-    return Alarm("not_a_number", "error", message, cure)
+    return Alarm("not_a_number", "error", message, cure, what)

@@ -1,7 +1,7 @@
 """Watches a whole run for reward hacking: the reward rises while what was not trained on, or the variety, falls.
 
-It compares the run's first steps with its last ones, `alarms.window` of each, and raises an alarm once when a bound is
-crossed and again only after it was kept meanwhile. It knows metrics by name, no pictures and no policy.
+It compares the run's first steps with its last ones, `alarms.window` of each, and raises an alarm, a single step's too,
+once when a bound is crossed and again only after it was kept meanwhile. It knows no pictures and no policy.
 """
 
 from __future__ import annotations
@@ -65,42 +65,50 @@ class Monitors:
         self._series: dict[str, Series] = {}
         self._standing: set[str] = set()
 
-    def watch(self, metrics: Mapping[str, float]) -> list[Alarm]:
-        """Takes a step's metrics; gives what has newly crossed its bound."""
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """The keys of the alarms that were raised and whose bound has not been kept since."""
+        return tuple(sorted(self._standing))
+
+    def watch(self, metrics: Mapping[str, float], of_step: Sequence[Alarm] = ()) -> list[Alarm]:
+        """Takes a step's metrics and what is wrong with the step by itself; gives what has newly crossed its bound."""
         names = [REWARD, DIVERSITY, DUPLICATES, KL, *self._heldout]
         for name in [*names, *(name for name in metrics if name.startswith(SHARE))]:
             if name in metrics:
                 series = self._series.setdefault(name, Series([], []))
                 series.add(metrics[name], self._config.alarms.window)
-        found = [*self._divergence(), *self._drift(), *self._dominance()]
-        return self._news(dict(found), of_probe=False)
+        return self._news([*of_step, *self._divergence(), *self._drift(), *self._dominance()], of_probe=False)
 
     def hear_probe(self, overall: float, interval: tuple[float, float]) -> list[Alarm]:
         """Takes the probe's difference from the base: an alarm where it is surely below while the reward has risen."""
-        found = {}
+        found = []
         if interval[1] < 0 and self._has_risen():
             message = (
                 f"The training reward rose, and the held-out score is {-overall:.3g} below the base's (interval "
                 f"[{interval[0]:.3g}, {interval[1]:.3g}]): the policy learns the reward and forgets the prompts."
             )
             cure = f"{_LOOK}go back to an earlier checkpoint, give the KL a weight, or add the verifier to the rewards."
-            found["heldout_regression"] = Alarm("heldout_regression", "warning", message, cure)
+            found.append(Alarm("heldout_regression", "warning", message, cure))
         return self._news(found, of_probe=True)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""
         series = {name: [list(each.first), list(each.last)] for name, each in self._series.items()}
-        return {"series": series, "standing": sorted(self._standing)}
+        return {"series": series, "standing": list(self.standing)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up what `state_dict` gave."""
         self._series = {name: Series(list(first), list(last)) for name, (first, last) in state["series"].items()}
         self._standing = set(state["standing"])
 
-    def _news(self, found: dict[str, Alarm], *, of_probe: bool) -> list[Alarm]:
-        asked = {code for code in self._standing if (code == "heldout_regression") is of_probe}
-        news = [alarm for code, alarm in found.items() if code not in self._standing]
-        self._standing = (self._standing - asked) | set(found)
+    def _news(self, found: Sequence[Alarm], *, of_probe: bool) -> list[Alarm]:
+        by_key: dict[str, Alarm] = {}
+        for alarm in found:
+            # Several passes of a step may find the same: the first says it.
+            by_key.setdefault(alarm.key, alarm)
+        asked = {key for key in self._standing if (key == "heldout_regression") is of_probe}
+        news = [alarm for key, alarm in by_key.items() if key not in self._standing]
+        self._standing = (self._standing - asked) | set(by_key)
         return news
 
     def _full(self, name: str) -> Series | None:
@@ -111,8 +119,8 @@ class Monitors:
         reward = self._full(REWARD)
         return reward is not None and reward.rise >= self._config.alarms.divergence
 
-    def _divergence(self) -> list[tuple[str, Alarm]]:
-        found: list[tuple[str, Alarm]] = []
+    def _divergence(self) -> list[Alarm]:
+        found: list[Alarm] = []
         reward = self._full(REWARD)
         for name in self._heldout if reward is not None and self._has_risen() else ():
             series = self._full(name)
@@ -124,10 +132,10 @@ class Monitors:
                 f"{fmean(series.last):.3g}."
             )
             cure = f"{_LOOK}go back to an earlier checkpoint, or give {name.removeprefix('reward/')} a weight."
-            found.append((f"reward_divergence {name}", Alarm("reward_divergence", "warning", message, cure)))
+            found.append(Alarm("reward_divergence", "warning", message, cure, name))
         return found
 
-    def _drift(self) -> list[tuple[str, Alarm]]:
+    def _drift(self) -> list[Alarm]:
         bounds, found = self._config.alarms, []
         diversity = self._full(DIVERSITY)
         if diversity and fmean(diversity.last) < bounds.diversity_floor * fmean(diversity.first):
@@ -149,9 +157,9 @@ class Monitors:
             found.append(_alarm("far_from_reference", message, "give the KL a weight, or lower the learning rate."))
         return found
 
-    def _dominance(self) -> list[tuple[str, Alarm]]:
+    def _dominance(self) -> list[Alarm]:
         shares = {name: self._full(name) for name in self._series if name.startswith(SHARE)}
-        found: list[tuple[str, Alarm]] = []
+        found: list[Alarm] = []
         for name, series in shares.items():
             if series is None or fmean(series.last) <= self._config.alarms.dominance_ceiling:
                 continue
@@ -160,7 +168,7 @@ class Monitors:
                 f"{reward} makes {fmean(series.last):.0%} of the rewards' spread within groups: it alone is learned."
             )
             cure = "Normalise the rewards to one scale, or change their weights."
-            found.append((f"dominant_reward {reward}", Alarm("dominant_reward", "warning", message, cure)))
+            found.append(Alarm("dominant_reward", "warning", message, cure, reward))
         return found
 
 
@@ -208,5 +216,5 @@ def _share_of_duplicates(codes: Tensor) -> Tensor:
     return (agreement[:, above] >= SAME_SHARE).float().mean()
 
 
-def _alarm(code: AlarmCode, message: str, cure: str) -> tuple[str, Alarm]:
-    return code, Alarm(code, "warning", message, f"{_LOOK}{cure}")
+def _alarm(code: AlarmCode, message: str, cure: str) -> Alarm:
+    return Alarm(code, "warning", message, f"{_LOOK}{cure}")

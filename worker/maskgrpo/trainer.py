@@ -134,8 +134,8 @@ def _training_step(
     if math.isnan(state.first_entropy):
         state.first_entropy = metrics["entropy"]
     alarms = settings_alarms(config) if state.step == 0 else []
-    alarms += step_alarms(collection, reports, metrics["entropy"], state.first_entropy, config)
-    alarms += state.monitors.watch(metrics)
+    of_step = step_alarms(collection, reports, metrics["entropy"], state.first_entropy, config)
+    alarms += state.monitors.watch(metrics, of_step)
     state.step += 1
     return TrainStep(
         step=state.step,
@@ -143,6 +143,7 @@ def _training_step(
         metrics=metrics,
         credit=credit,
         alarms=tuple(alarms),
+        standing=state.monitors.standing,
         seconds_rollout=collection.seconds_rollout,
         seconds_reward=collection.seconds_reward,
         seconds_update=seconds_update,

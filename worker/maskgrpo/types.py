@@ -185,7 +185,8 @@ class TrainStep:
     groups: tuple[Group, ...]
     metrics: dict[str, float]  # May hold NaN; see docs/algorithm.md for every key.
     credit: dict[str, tuple[float, ...]]  # by unmasking step: ratio, clipped_share, kl, log_prob, gradient_share.
-    alarms: tuple[tuple[str, str, str, str], ...]  # (code, severity, message, cure), see schemas.event.Alarm.
+    alarms: tuple[tuple[str, str, str, str, str], ...]  # (code, severity, message, cure, subject): schemas.event.Alarm.
+    standing: tuple[str, ...]  # The keys of all alarms that stand after it, whenever they were raised.
     seconds_rollout: float
     seconds_reward: float
     seconds_update: float

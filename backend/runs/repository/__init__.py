@@ -20,12 +20,14 @@ from backend.runs.repository.progress import (
 )
 from backend.runs.repository.queue import create_run, list_unsent, mark_sent
 from backend.runs.repository.reads import (
+    alarms_of,
     count_by_status,
     heads_of,
     list_checkpoints,
     list_events,
     list_metrics,
     list_runs,
+    newest_event,
 )
 from backend.runs.repository.requests import (
     edit_run,
@@ -41,6 +43,7 @@ from backend.schemas.event import Body
 __all__ = [
     "MAX_LOST_ATTEMPTS",
     "Body",
+    "alarms_of",
     "append_event",
     "claim",
     "clear_requests",
@@ -60,6 +63,7 @@ __all__ = [
     "lock_run",
     "lose",
     "mark_sent",
+    "newest_event",
     "record_scores",
     "record_start",
     "record_step",

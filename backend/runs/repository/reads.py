@@ -46,6 +46,18 @@ def list_events(session: Session, *, run_id: UUID, after: int, limit: int) -> Se
     return session.scalars(query).all()
 
 
+def newest_event(session: Session, *, run_id: UUID, kind: str) -> EventRow | None:
+    """The run's last event of a type."""
+    query = select(EventRow).where(EventRow.run_id == run_id, EventRow.body["type"].astext == kind)
+    return session.scalars(query.order_by(EventRow.seq.desc()).limit(1)).one_or_none()
+
+
+def alarms_of(session: Session, *, run_id: UUID) -> Sequence[EventRow]:
+    """All alarms of a run, in order."""
+    query = select(EventRow).where(EventRow.run_id == run_id, EventRow.body["type"].astext == "alarm")
+    return session.scalars(query.order_by(EventRow.seq)).all()
+
+
 def heads_of(session: Session, *, run_ids: Collection[UUID]) -> dict[UUID, int]:
     """The last event's number of each of these runs."""
     query = select(RunRow.id, RunRow.num_events).where(RunRow.id.in_(run_ids))

@@ -207,7 +207,7 @@ def test_alarms_say_what_to_do(settings: dict[str, Any], code: str) -> None:
     assert code in found
     told = event_body_adapter.validate_python({"type": "alarm", "step": 1} | found[code]._asdict())
     assert told.type == "alarm", "a code that events do not know would end the run"
-    _, severity, message, cure = found[code]
+    _, severity, message, cure, _ = found[code]
     assert severity in ("warning", "error")
     assert message.endswith(".")
     assert cure.endswith(".")

@@ -1,6 +1,6 @@
 // Home: what runs now with step, ETA and reward; alarms; and where nothing has run yet, the one thing to do.
 import { alarmLine } from "./alarms.js";
-import { follow, get, post, query as url } from "./api.js";
+import { ApiError, follow, get, post, query as url } from "./api.js";
 import { sparkline } from "./chart.js";
 import { action, card, empty, failure, h, show, status, titled, when } from "./dom.js";
 import { duration, plural } from "./format.js";
@@ -12,6 +12,7 @@ const DEFAULT_RECIPE = "tiny-shapes";
 // A browser keeps at most six connections to one address open: more streams than these would block everything else.
 const NUM_STREAMS = 3,
   NUM_TASKS = 5,
+  NUM_ALARMS = 5,
   REFRESH_MS = 20000;
 let stops = [],
   refresh = 0,
@@ -35,7 +36,7 @@ export async function mount(root) {
       asking.map((task) => [task.id, task.num_votes]),
       list.map((run) => [run.id, run.status, active.indexOf(run) >= NUM_STREAMS ? run.step : null]),
     ]);
-    if (now === shown) return;
+    if (now === shown) return void tellAlarms(root.querySelector(".u-alarms"), active);
     shown = now;
     for (const stop of stops.splice(0)) stop();
     show(
@@ -188,19 +189,36 @@ async function watch(run, rewards, draw, isFollowed, spark) {
 }
 
 function alarmCard(active) {
-  const list = h("ul", { class: "u-feed" }),
-    box = card("Alarms", list);
+  const box = card("Alarms", h("ul", { class: "u-feed" }));
+  box.classList.add("u-alarms");
   box.hidden = true;
-  for (const run of active.filter((item) => item.num_events > 0)) collectAlarms(run, list, box);
+  tellAlarms(box, active);
   return box;
 }
 
-async function collectAlarms(run, list, box) {
-  const events = await get(`/runs/${run.id}/events?after=${Math.max(run.num_events - 100, 0)}&limit=100`);
-  for (const event of events.data.filter(({ body }) => body.type === "alarm").slice(-3)) {
-    list.prepend(h("li", {}, when(event.created_at), alarmLine(run, event, true)));
-    box.hidden = false;
+/** The alarms that still stand; what is told already stays as it is, for somebody may be at its buttons. */
+async function tellAlarms(box, active) {
+  const runs = active.filter((run) => run.num_events > 0);
+  let pages;
+  try {
+    pages = await Promise.all(runs.map((run) => get(`/runs/${run.id}/alarms`)));
+  } catch (error) {
+    // What stands there stays until the page asks again; that the studio is away is told elsewhere.
+    if (!(error instanceof ApiError)) throw error;
+    return;
   }
+  const now = JSON.stringify(pages.map(({ data }, place) => [runs[place].id, data.map((event) => event.seq)]));
+  if (box.dataset.told === now) return;
+  box.dataset.told = now;
+  show(box.querySelector("ul"), ...pages.flatMap(({ data }, place) => alarmLines(runs[place], data)));
+  box.hidden = pages.every(({ data }) => !data.length);
+}
+
+function alarmLines(run, events) {
+  const lines = events.slice(0, NUM_ALARMS).map((event) => h("li", {}, when(event.created_at), alarmLine(run, event, true)));
+  const more = events.length - NUM_ALARMS;
+  if (more > 0) lines.push(h("li", {}, h("a", { href: `/run?id=${run.id}` }, `${plural(more, "more alarm")} of ${runName(run)}`)));
+  return lines;
 }
 
 /** What people are still asked for. */
