@@ -13,18 +13,15 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import MalformedError, NotFoundError
-from backend.models import GroupRow, RunRow, SampleRow
+from backend.errors import MalformedError
+from backend.models import GroupRow, RunRow
+from backend.preferences.gold import clear_gold, named_gold, without
 from backend.preferences.pictures import EVALUATE, PROBE, TRAIN, Couple, Picture, differs, newest_of, pictures_of
 from backend.preferences.sizes import check_sizes
 from backend.runs import repository as runs
 from backend.schemas.base import FieldProblem
 from backend.schemas.pair_source import PairSourceConfig, PairSourceKind
-from backend.schemas.preference import (
-    GoldPair,
-    LabelTaskCreate,
-    VoteOutcome,
-)
+from backend.schemas.preference import LabelTaskCreate, VoteOutcome
 
 # Couples of groups that are looked at: some for each sample, and several times as many as a task may have.
 MOST_COUPLES = 100_000
@@ -37,23 +34,23 @@ def pairs_for(session: Session, wanted: LabelTaskCreate, runs_dir: Path) -> list
     Raises:
         NotFoundError: when a run or a sample is not there.
         MalformedError: when the source has no two different pictures of one prompt, no pictures by a policy that it
-            names, too few clear ones for gold, or pictures of two sizes.
+            names, too few clear ones for gold, or pictures of two sizes; or when a gold pair that is named is none.
     """
     chance = random.Random(f"{_CHANCE} {wanted.source.run_id}")
     couples = [each for each in _couples(session, wanted.source, chance) if differs(each)]
     if not couples:
         problem = FieldProblem(pointer="/source", message="has no two different pictures of one prompt")
         raise MalformedError(f"{_nothing(wanted.source)}, or its pictures are equal", (problem,))
-    gold = _clear(couples, wanted)
-    are_gold = {_key(couple) for couple, _ in gold}
-    plain = [each for each in couples if _key(each) not in are_gold]
+    own = named_gold(session, wanted.gold_pairs)
+    others = without(couples, own)
+    clear = clear_gold(others, wanted.gold)
+    plain = without(others, clear)
     if not plain:
         message = f"all {len(couples)} pairs of the source would be gold: ask for fewer than {len(couples)}"
-        raise MalformedError(message, (FieldProblem(pointer="/gold/num_pairs", message=message),))
-    chosen = _by_turns(plain, wanted.num_pairs, chance)
-    rows = [_columns(couple, None) for couple in chosen]
-    rows += [_columns(couple, known) for couple, known in gold]
-    rows += [_columns(_named(session, pair), VoteOutcome(pair.known)) for pair in wanted.gold_pairs]
+        pointer = "/gold/num_pairs" if clear else "/gold_pairs"
+        raise MalformedError(message, (FieldProblem(pointer=pointer, message=message),))
+    rows = [_columns(couple, None) for couple in _by_turns(plain, wanted.num_pairs, chance)]
+    rows += [_columns(couple, known) for couple, known in (*clear, *own)]
     check_sizes(runs_dir, rows)
     chance.shuffle(rows)
     return rows
@@ -143,47 +140,6 @@ def _by_turns(couples: Sequence[Couple], num_pairs: int, chance: random.Random) 
     chance.shuffle(queues)
     turns = (couple for turn in zip_longest(*queues) for couple in turn if couple is not None)
     return [couple for couple, _ in zip(turns, range(num_pairs), strict=False)]
-
-
-def _clear(couples: Sequence[Couple], wanted: LabelTaskCreate) -> list[tuple[Couple, VoteOutcome]]:
-    """The couples whose rewards differ most, and which picture has the higher one."""
-    if wanted.gold.num_pairs == 0:
-        return []
-    gaps = [(_gap(couple), index) for index, couple in enumerate(couples)]
-    clear = sorted((each for each in gaps if abs(each[0]) >= wanted.gold.least_gap), key=lambda each: -abs(each[0]))
-    if len(clear) < wanted.gold.num_pairs:
-        message = (
-            f"{len(clear)} pairs of the source have rewards that differ by {wanted.gold.least_gap:g} or more, and "
-            f"{wanted.gold.num_pairs} are asked for: ask for fewer, or lower gold.least_gap"
-        )
-        raise MalformedError(message, (FieldProblem(pointer="/gold/num_pairs", message=message),))
-    return [
-        (couples[index], VoteOutcome.FIRST if gap > 0 else VoteOutcome.SECOND)
-        for gap, index in clear[: wanted.gold.num_pairs]
-    ]
-
-
-def _gap(couple: Couple) -> float:
-    first, second = (each.sample.reward for each in couple)
-    return 0.0 if first is None or second is None else first - second
-
-
-def _key(couple: Couple) -> tuple[UUID, UUID]:
-    return couple[0].sample.id, couple[1].sample.id
-
-
-def _named(session: Session, pair: GoldPair) -> Couple:
-    query = select(SampleRow, GroupRow).join(GroupRow, GroupRow.id == SampleRow.group_id)
-    sides = []
-    for sample_id in (pair.sample_0, pair.sample_1):
-        found = session.execute(query.where(SampleRow.id == sample_id)).one_or_none()
-        if found is None:
-            raise NotFoundError(f"gold_pairs names sample {sample_id}, which is not there")
-        sides.append(Picture(found[0], found[1], f"{found[1].policy} of gold"))
-    if sides[0].group.prompt != sides[1].group.prompt:
-        message = f"samples {pair.sample_0} and {pair.sample_1} are of two prompts: a pair has one"
-        raise MalformedError(message, (FieldProblem(pointer="/gold_pairs", message=message),))
-    return sides[0], sides[1]
 
 
 def _columns(couple: Couple, known: VoteOutcome | None) -> dict[str, Any]:

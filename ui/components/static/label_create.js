@@ -127,7 +127,7 @@ function setLabels(field, run) {
 }
 
 function layout(fields, choices) {
-  const gold = "Clear pairs whose answer the rewards know, unmarked among the others: they tell whether a rater looks.";
+  const gold = "Clear pairs whose answer the rewards know, unmarked among the others: they tell whether a rater looks. Pairs of your own: gold_pairs of the API.";
   return h(
     "div",
     { class: "u-form-grid" },
