@@ -12,6 +12,8 @@ export function rewardColour(name) {
   return `var(--u-series-${SPARE[sum % SPARE.length]})`;
 }
 
+/** How many pictures a row may have, by the width of the board: parts.css has the widths. */
+const COLUMNS = [4, 6, 8];
 const PURPOSES = { probe: "held-out probe", sample_now: "sample now" };
 
 function tile(sample, { isCurrent = false } = {}) {
@@ -46,6 +48,16 @@ function tile(sample, { isCurrent = false } = {}) {
   );
 }
 
+/**
+ * Columns that a group is laid in where at most `most` fit: so many that no row is left with a few, such as 8 in rows of
+ * 4 where 6 would fit.
+ */
+export function columnsFor(count, most) {
+  if (count <= most) return count;
+  for (let columns = most; 2 * columns > most; columns -= 1) if (count % columns === 0) return columns;
+  return Math.ceil(count / Math.ceil(count / most));
+}
+
 export function groupRow(group, { currentId = null } = {}) {
   const facts = [`mean ${figure(group.mean_reward)}`, `spread ${figure(group.reward_std)}`];
   if (group.num_tries > 1) facts.push(`${group.num_tries} tries`);
@@ -65,7 +77,7 @@ export function groupRow(group, { currentId = null } = {}) {
     ),
     h(
       "div",
-      { class: "u-tiles" },
+      { class: "u-tiles even", style: COLUMNS.map((most) => `--in-${most}:${columnsFor(group.samples.length, most)}`).join(";") },
       ...group.samples.map((sample) => tile(sample, { isCurrent: sample.id === currentId })),
     ),
   );
