@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ui.components.prompt_choice import PROMPT_SET
+from ui.components.reward_choice import is_reward_source
 from ui.forms import FieldKind, FormField, FormSection
 
 NUM_OPEN_SECTIONS = 5
@@ -65,6 +66,6 @@ def _input(field: FormField) -> gr.components.Component:
         case FieldKind.LINES:
             return gr.Textbox(**shared, lines=3, max_lines=8, placeholder="one a line", elem_classes=["u-wide"])
         case FieldKind.TEXT:
-            if field.path == PROMPT_SET:
-                shared |= {"choices": [("none", "")], "allow_custom_value": True}
-            return gr.Dropdown(**shared) if field.path == PROMPT_SET else gr.Textbox(**shared, max_lines=1)
+            is_chosen = field.path == PROMPT_SET or is_reward_source(field.path)
+            chosen = {"choices": [("none", "")], "allow_custom_value": True}
+            return gr.Dropdown(**shared, **chosen) if is_chosen else gr.Textbox(**shared, max_lines=1)

@@ -27,6 +27,7 @@ from ui.components.panels import (
     yaml_panel,
 )
 from ui.components.prompt_choice import PROMPT_SET, prompt_set_choice, prompt_set_choices
+from ui.components.reward_choice import is_reward_source, learned_facts, learned_rewards
 from ui.forms import FormValue, data_from, fields_of, problems_of, sections_of, values_of
 from ui.pages.launch_origin import Origin, origin_of
 from ui.pages.launch_preflight import ConfigOf, PreflightPart
@@ -48,7 +49,14 @@ KIND_NAMES = [
     ("Pretrain", "pretrain"),
     ("Reward model", "reward_model"),
 ]
-READING = wrapped(panel("Configuration", '<p class="u-muted">Reading the recipe …</p>'))
+READING = wrapped(panel("Configuration", '<p class="u-muted u-reading" role="status">Reading the recipe …</p>'))
+# While a recipe is read no field can be changed, for what comes takes the place of all that stands there: form.css.
+# Counted, for Gradio tells of one click on a choice twice, and only after the last answer comes nothing more.
+WAIT = "() => { const page = document.documentElement.dataset; page.reading = Number(page.reading ?? 0) + 1; }"
+GO_ON = """() => {
+  const page = document.documentElement.dataset;
+  if (Number(page.reading) > 1) page.reading -= 1; else delete page.reading;
+}"""
 # What can be the id of an input in a style sheet.
 _PATH = re.compile(r"[a-z0-9_.]+")
 # An empty text would leave what stands there.
@@ -99,7 +107,7 @@ def launch_page(blocks: gr.Blocks) -> None:
     preflight.follow(side, kind, everything, _config_reader(forms))
     outputs = [recipe, kind, origin, *(form.column for form in forms), *everything, side, said]
     blocks.load(_opener(forms), None, outputs, queue=False, show_progress="hidden")
-    recipe.input(_recipe_chooser(forms), recipe, outputs, queue=False, show_progress="hidden")
+    _follow_recipe(recipe, forms, outputs)
     kind.input(_kind_chooser(forms), [kind, *everything], [*(form.column for form in forms), side, said], queue=False)
     for form in forms:
         gr.on(
@@ -115,6 +123,14 @@ def launch_page(blocks: gr.Blocks) -> None:
     pressed.success(None, target, None, js=GO_TO_RUN)
 
 
+def _follow_recipe(recipe: gr.Dropdown, forms: list[KindForm], outputs: list[Any]) -> None:
+    recipe.input(None, None, None, js=WAIT)
+    chosen = recipe.input(
+        _recipe_chooser(forms), recipe, outputs, queue=False, show_progress="hidden", trigger_mode="multiple"
+    )
+    chosen.then(None, None, None, js=GO_ON)
+
+
 def _kind_form(kind: str) -> KindForm:
     with gr.Column(visible=kind == "train") as column:
         inputs = form_inputs(sections_of(MODELS[kind]))
@@ -123,35 +139,42 @@ def _kind_form(kind: str) -> KindForm:
 
 def _opener(forms: list[KindForm]) -> Callable[[gr.Request], list[Any]]:
     def open_form(request: gr.Request) -> list[Any]:
-        try:
-            with client_for(request) as client:
-                recipes = client.list_recipes()
-                return _filled(forms, client, origin_of(client, recipes, dict(request.query_params)), recipes)
-        except StudioError as error:
-            side = refusal(error)
-            return [gr.skip()] * (3 + len(forms) + sum(len(form.inputs) for form in forms)) + [side, QUIET]
+        return _started(forms, request, dict(request.query_params))
 
     return open_form
 
 
 def _recipe_chooser(forms: list[KindForm]) -> Callable[..., list[Any]]:
     def choose_recipe(request: gr.Request, name: str) -> list[Any]:
-        with client_for(request) as client:
-            recipes = client.list_recipes()
-            return _filled(forms, client, origin_of(client, recipes, {"recipe": name}), recipes)
+        return _started(forms, request, {"recipe": name})
 
     return choose_recipe
+
+
+def _started(forms: list[KindForm], request: gr.Request, query: Mapping[str, str]) -> list[Any]:
+    """The form where an address starts it; as it is, with the reason beside it, where the studio refuses."""
+    try:
+        with client_for(request) as client:
+            recipes = client.list_recipes()
+            return _filled(forms, client, origin_of(client, recipes, query), recipes)
+    except StudioError as error:
+        unchanged = 3 + len(forms) + sum(len(form.inputs) for form in forms)
+        return [gr.skip()] * unchanged + [refusal(error), QUIET]
 
 
 def _filled(forms: list[KindForm], client: StudioClient, origin: Origin, recipes: list[Recipe]) -> list[Any]:
     """The form showing an origin's configuration; the other kinds show their defaults."""
     kind = str(origin.config.kind)
     choices, sets = [(recipe.title, recipe.name) for recipe in recipes], prompt_set_choices(client)
+    learned = learned_rewards(client).choices
     shown: list[Any] = []
     for form in forms:
         config = origin.config if form.kind == kind else form.model()
-        values = values_of(config).items()
-        shown.extend(prompt_set_choice(sets, str(value)) if path == PROMPT_SET else value for path, value in values)
+        for path, value in values_of(config).items():
+            if path == PROMPT_SET:
+                shown.append(prompt_set_choice(sets, str(value)))
+            else:
+                shown.append(gr.Dropdown(learned, value=value) if is_reward_source(path) else value)
     columns = [gr.Column(visible=form.kind == kind) for form in forms]
     side = _side(client, MODELS[kind], values_of(origin.config), origin)
     return [gr.Dropdown(choices, value=origin.recipe), kind, origin, *columns, *shown, side, QUIET]
@@ -257,9 +280,10 @@ def _panels(client: StudioClient, model: type[BaseModel], data: dict[str, Any], 
     try:
         warnings = client.preview_run(wanted).warnings
         runs = client.list_runs(limit=50).data
+        learned = learned_facts(client, wanted.config)
     except StudioError as error:
         return refusal(error)
-    facts, seconds = arithmetic(wanted.config), estimate_seconds(wanted.config, runs)
+    facts, seconds = [*arithmetic(wanted.config), *learned], estimate_seconds(wanted.config, runs)
     if seconds:
         # Of other runs the preflight above tells the time.
         facts.append(("Time", f"about {duration(seconds)}, as the last run of this size took"))

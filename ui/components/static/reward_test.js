@@ -3,6 +3,7 @@
 import { ApiError, get, post } from "./api.js";
 import { action, card, empty, failure, h, query, show, titled } from "./dom.js";
 import { figure } from "./format.js";
+import { LearnedChoice } from "./learned_choice.js";
 import { apiButton, apiCalls } from "./shell.js";
 
 const POLL_MS = 500,
@@ -19,12 +20,14 @@ const VARIANTS = {
 export async function mount(root) {
   titled("Reward sandbox");
   const answer = h("div", { class: "u-stack" });
-  const form = new TestForm((test) => follow(answer, test.id));
+  const learned = new LearnedChoice();
+  const form = new TestForm(learned, (test) => follow(answer, test.id, learned));
   show(root, heading(), h("div", { class: "u-stack wide" }, form.element, answer));
   apiCalls([{ method: "POST", path: "/reward-tests", body: { prompt: "a red circle", image: "…base64…" } }]);
   show(answer, introduction());
+  await learned.load();
   if (query("sample")) await form.takeSample(query("sample"));
-  if (query("id")) await follow(answer, query("id"), form);
+  if (query("id")) await follow(answer, query("id"), learned, form);
 }
 
 function heading() {
@@ -55,14 +58,15 @@ function introduction() {
 }
 
 class TestForm {
-  constructor(onTest) {
+  constructor(learned, onTest) {
+    this.learned = learned;
     this.picture = null; // { image } or { sample_id }, as the request has it
     this.preview = h("div", { class: "u-sandbox-preview" }, h("span", { class: "u-muted u-small" }, "Drop a picture, or choose one"));
     this.file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", "aria-label": "Picture", onchange: () => this.take(this.file.files[0]) });
     this.prompt = h("input", { class: "u-input", maxlength: 1000, placeholder: "a photo of two red squares", "aria-label": "Prompt", style: "width:100%" });
     this.note = h("div", {});
     const run = action("Test rewards", () => this.send(onTest), "u-main");
-    const form = h("form", { class: "u-stack tight u-sandbox-fields" }, h("label", { class: "u-label" }, "What it was asked to show", this.prompt), h("label", { class: "u-label" }, "Picture, at most 675 kB", this.file), h("div", { class: "u-row" }, run), this.note);
+    const form = h("form", { class: "u-stack tight u-sandbox-fields" }, h("label", { class: "u-label" }, "What it was asked to show", this.prompt), h("label", { class: "u-label" }, "Picture, at most 675 kB", this.file), learned.element, h("div", { class: "u-row" }, run), this.note);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       run.click();
@@ -109,18 +113,26 @@ class TestForm {
     show(this.note, h("p", { class: "u-note u-warning", role: "alert" }, words));
   }
 
+  /** Nothing to ask for by name asks all that are here; learned ones are named, and then so are the others. */
+  async rewards() {
+    const learned = this.learned.chosen.map((source) => ({ name: "learned", source }));
+    if (!learned.length) return {};
+    const here = (await get("/rewards")).data.filter(({ availability, name }) => availability === "here" && name !== "learned");
+    return { rewards: [...here.map(({ name, source }) => ({ name, source })), ...learned] };
+  }
+
   async send(onTest) {
     if (!this.picture) return this.say("There is no picture yet: drop one, or choose a file.");
     if (!this.prompt.value.trim()) return this.say("There is no prompt yet: say what the picture was asked to show.");
     show(this.note);
-    const test = await post("/reward-tests", { prompt: this.prompt.value.trim(), ...this.picture });
+    const test = await post("/reward-tests", { prompt: this.prompt.value.trim(), ...this.picture, ...(await this.rewards()) });
     history.replaceState(null, "", `${location.pathname}?id=${test.id}`);
     await onTest(test);
   }
 }
 
 /** Shows a test as it goes on; a later one takes the place of an earlier one that is still watched. */
-async function follow(root, id, form = null) {
+async function follow(root, id, learned, form = null) {
   root.dataset.test = id;
   show(root, h("div", { class: "u-card", "aria-busy": "true" }, "Asking the rewards …"));
   for (;;) {
@@ -129,39 +141,38 @@ async function follow(root, id, form = null) {
       test = await get(`/reward-tests/${id}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      return show(root, failure(error, () => follow(root, id, form)));
+      return show(root, failure(error, () => follow(root, id, learned, form)));
     }
     if (root.dataset.test !== id) return undefined;
     form?.takeTest(test);
     form = null;
     if (test.state === "failed") return show(root, failure({ title: "The rewards could not be asked", message: test.error }));
-    if (test.state === "done") return show(root, ...found(test));
+    if (test.state === "done") return show(root, ...found(test, learned));
     const words = test.state === "queued" ? "Waits for the interactive worker …" : `Asks ${test.num_rewards} rewards; the first time their weights are read, which takes seconds …`;
     show(root, h("div", { class: "u-card", "aria-busy": "true" }, words));
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-function found(test) {
+function found(test, learned) {
+  const named = ({ name, source }) => name.replaceAll("_", " ") + (source ? ` (${learned.called(source) ?? source})` : "");
   const answers = test.result.rewards;
   const asked = answers.filter((answer) => answer.error === null),
     refused = answers.filter((answer) => answer.error !== null);
   return [
-    card(`“${test.prompt}”`, table(test, asked), h("span", { class: "u-small u-muted u-push" }, test.result.device)),
+    card(`“${test.prompt}”`, table(test, asked, named), h("span", { class: "u-small u-muted u-push" }, test.result.device)),
     refused.length ? card("Could not be asked", h("dl", { class: "u-facts" }, ...refused.flatMap((answer) => [h("dt", {}, named(answer)), h("dd", {}, answer.error)]))) : null,
   ];
 }
 
-const named = (answer) => answer.name.replaceAll("_", " ") + (answer.source ? ` (${answer.source})` : "");
-
-function table(test, answers) {
+function table(test, answers, named) {
   const names = Object.keys(test.variant_urls);
   const picture = (address, name) => h("th", { scope: "col", class: "num" }, h("img", { src: address, alt: `${name}: ${test.prompt}`, class: "u-sandbox-small" }), h("div", {}, name));
   const heads = [h("th", { scope: "col" }, "Reward"), picture(test.image_url, "as it is"), ...names.map((name) => picture(test.variant_urls[name], VARIANTS[name] ?? name)), h("th", { scope: "col", class: "num" }, "Largest change"), h("th", { scope: "col", class: "num" }, "Time")];
-  return h("table", { class: "u-table u-sandbox-table" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...answers.map((answer) => row(answer, names))));
+  return h("table", { class: "u-table u-sandbox-table" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...answers.map((answer) => row(answer, names, named(answer)))));
 }
 
-function row(answer, names) {
+function row(answer, names, title) {
   const scores = Object.fromEntries(answer.variants.map(({ variant, score }) => [variant, score]));
   const cell = (name, score) => h("td", { class: "num", "data-name": name }, figure(score));
   // A change is told in words too, for it is what the table is about.
@@ -170,5 +181,5 @@ function row(answer, names) {
     return h("td", { class: "num", "data-name": VARIANTS[name] ?? name, title: `${gap >= 0 ? "+" : ""}${figure(gap)} against the picture as it is` }, figure(scores[name]));
   };
   const times = h("td", { class: "num", "data-name": "Time", title: `ready after ${figure(answer.load_seconds)} s` }, `${figure(answer.milliseconds)} ms`);
-  return h("tr", {}, h("td", { class: "name" }, h("b", {}, named(answer))), cell("as it is", answer.score), ...names.map(changed), cell("Largest change", answer.largest_change), times);
+  return h("tr", {}, h("td", { class: "name" }, h("b", {}, title)), cell("as it is", answer.score), ...names.map(changed), cell("Largest change", answer.largest_change), times);
 }

@@ -3,6 +3,7 @@ import { TERMINAL, get, query as url } from "./api.js";
 import { action, card, empty, failure, h, identifier, show, status, svg, titled, when } from "./dom.js";
 import { figure, plural, shortId, signed, ticks } from "./format.js";
 import { trainOn, trainedOn } from "./learned.js";
+import { aliasTags, namesBySource } from "./learned_choice.js";
 import { PagedList } from "./paged.js";
 import { reliability } from "./reliability.js";
 import { apiButton, apiCalls } from "./shell.js";
@@ -24,14 +25,17 @@ export async function mount(root) {
   apiCalls([{ path: "/rewards" }, { path: `/reward-models?limit=${PAGE_SIZE}` }]);
   const learned = h("div", { class: "u-stack" }, h("div", { class: "u-card" }, "Reading …")),
     known = h("div", {});
+  let names = new Map();
   const models = new PagedList(
     (after) => url("/reward-models", { limit: PAGE_SIZE, after }),
-    () => show(learned, ...modelCards(models)),
+    () => show(learned, ...modelCards(models, names)),
     learned,
   );
   const named = location.hash.slice(1);
   show(root, heading(), h("div", { class: "u-stack wide" }, learned, known));
-  models.load().then(() => findNamed(models, named));
+  // Names are told where they are known: without them the list is as useful.
+  const naming = namesBySource().then((found) => (names = found), () => {});
+  naming.then(() => models.load()).then(() => findNamed(models, named));
   setInterval(() => {
     const isMoving = models.items.some((model) => !TERMINAL.includes(model.status));
     if (!document.hidden && isMoving && models.items.length <= PAGE_SIZE) models.load();
@@ -96,7 +100,7 @@ function row(reward) {
   );
 }
 
-function modelCards(models) {
+function modelCards(models, names) {
   if (!models.items.length)
     return [
       h(
@@ -111,12 +115,12 @@ function modelCards(models) {
       ),
     ];
   const more = models.hasMore ? h("p", { class: "u-more" }, action("Load more", () => models.load(true))) : null;
-  return [...models.items.map(modelCard), more];
+  return [...models.items.map((model) => modelCard(model, names.get(model.source))), more];
 }
 
-function modelCard(model) {
+function modelCard(model, aliases) {
   const title = h("h2", {}, h("a", { href: `/run?id=${model.run_id}` }, model.name || `reward ${shortId(model.run_id)}`));
-  const head = h("header", {}, title, status(model.status), h("span", { class: "u-small u-muted" }, when(model.created_at)), identifier(model.source), ...simulated(model.report));
+  const head = h("header", {}, title, ...aliasTags(aliases), status(model.status), h("span", { class: "u-small u-muted" }, when(model.created_at)), identifier(model.source), ...simulated(model.report));
   const section = h("section", { class: "u-card", id: model.run_id, "aria-label": model.name }, head);
   if (!model.report) section.append(h("p", { class: "u-muted", style: "margin-bottom:12px" }, waiting(model.status)), lineage(model));
   else
