@@ -36,6 +36,22 @@ def wilson_interval(num_successes: float, num_trials: float) -> Interval:
     return Interval(max(0.0, middle - half_width), min(1.0, middle + half_width))
 
 
+def exact_interval(num_successes: float, num_trials: float) -> Interval:
+    """The 95 % interval of a share that is never too narrow, however few the trials (Clopper & Pearson 1934).
+
+    The counts may be fractions, as Wilson's (Korn & Graubard 1998).
+    """
+    if not 0 <= num_successes <= num_trials or num_trials == 0:
+        raise ValueError(f"{num_successes} successes of {num_trials}: both must be counts, and at least one trial")
+    # The web process starts without scipy: few of its requests need it.
+    from scipy.special import betaincinv  # noqa: PLC0415
+
+    num_failures = num_trials - num_successes
+    low = betaincinv(num_successes, num_failures + 1, 0.025) if num_successes > 0 else 0.0
+    high = betaincinv(num_successes + 1, num_failures, 0.975) if num_failures > 0 else 1.0
+    return Interval(float(low), float(high))
+
+
 def share_of_prompts(outcomes: NDArray[np.float64]) -> Interval:
     """Wilson's interval of the share of ones among (num_prompts, num_seeds), whose prompts alone are independent.
 

@@ -8,6 +8,8 @@ from backend.schemas.base import Number, WireModel
 from backend.schemas.reward_model import RewardModelConfig
 
 MORE_VOTES = "collect more votes, or votes that agree more, freeze them and train another"
+# Five prompts of which all pairs are right come about by chance once in 32 times, which is more than 2.5 %.
+FEWEST_HELDOUT_PROMPTS = 6
 
 
 class Share(WireModel):
@@ -82,6 +84,12 @@ class RewardModelReport(WireModel):
     @property
     def refusal(self) -> str | None:
         """Why nothing may be trained on this reward model; None where it may be."""
+        if self.heldout.num_prompts < FEWEST_HELDOUT_PROMPTS:
+            return (
+                f"it was judged with {self.heldout.num_prompts} held-out prompts, and with fewer than "
+                f"{FEWEST_HELDOUT_PROMPTS} no accuracy can be told from chance: raise pairs.heldout_share, or have "
+                "more prompts voted on"
+            )
         if self.is_better_than_chance:
             return None
         if self.accuracy is None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.figures.intervals import wilson_interval
-from backend.schemas.reward_report import Calibration, CalibrationBin, Share
+from backend.figures.intervals import NORMAL_95, exact_interval, student_quantile
+from backend.schemas.reward_report import FEWEST_HELDOUT_PROMPTS, Calibration, CalibrationBin, Share
 from worker.preference_learning.likelihood import Array, pair_losses
 from worker.preference_learning.pairs import Pair
 
@@ -28,41 +28,49 @@ def agreements(differences: Array, preferences: Sequence[float | None]) -> Array
     return found
 
 
-def share(values: Array, prompts: Sequence[str]) -> Share | None:
-    """The mean of agreements and its interval: the wider, at each end, of Wilson's and a bootstrap over prompts.
+def share(values: Array, groups: Sequence[object]) -> Share | None:
+    """The mean of agreements and its interval: the wider, at each end, of an exact one and a bootstrap over groups.
 
-    Pairs of one prompt resemble each other, which Wilson's does not know; a bootstrap of few pairs that are all right
-    is sure of itself without reason, which Wilson's is not. None where there is nothing to average.
+    Pairs of one group, those of one prompt, resemble each other. The exact interval counts them as the independent
+    pairs that they are worth; a bootstrap of pairs that are nearly all right is sure of itself without reason.
+
+    Args:
+        values: (P,) agreements, NaN where there is none.
+        groups: what each pair belongs to; pairs of different groups are independent.
+
+    Returns:
+        None where there is nothing to average.
     """
     kept = ~np.isnan(values)
     if not kept.any():
         return None
-    low, high = _bootstrap(values[kept], [prompt for prompt, is_kept in zip(prompts, kept, strict=True) if is_kept])
-    count = int(kept.sum())
-    wilson = wilson_interval(int(np.floor(values[kept].sum())), count)
-    return Share(
-        value=float(values[kept].mean()), low=min(low, wilson.low), high=max(high, wilson.high), num_pairs=count
-    )
+    sums, counts = _by_group(values[kept], [group for group, is_kept in zip(groups, kept, strict=True) if is_kept])
+    mean = float(values[kept].mean())
+    worth = _effective_number(sums, counts)
+    exact = exact_interval(mean * worth, worth)
+    low, high = _bootstrap(sums, counts, (0.0, 1.0))
+    return Share(value=mean, low=min(low, exact.low), high=max(high, exact.high), num_pairs=int(kept.sum()))
 
 
-def paired_gain(tuned: Array, untuned: Array, prompts: Sequence[str]) -> Share | None:
-    """Tuned minus untuned agreement on the same pairs, by a bootstrap over prompts."""
+def paired_gain(tuned: Array, untuned: Array, groups: Sequence[object]) -> Share | None:
+    """Tuned minus untuned agreement on the same pairs, by a bootstrap over groups."""
     kept = ~np.isnan(tuned)
     if not kept.any():
         return None
     gains = (tuned - untuned)[kept]
-    low, high = _bootstrap(gains, [prompt for prompt, is_kept in zip(prompts, kept, strict=True) if is_kept])
+    sums, counts = _by_group(gains, [group for group, is_kept in zip(groups, kept, strict=True) if is_kept])
+    low, high = _bootstrap(sums, counts, (-1.0, 1.0))
     return Share(value=float(gains.mean()), low=low, high=high, num_pairs=int(kept.sum()))
 
 
-def ceiling(pairs: Sequence[Pair], differences: Array) -> tuple[Share | None, Share | None]:
+def ceiling(pairs: Sequence[Pair], differences: Array, groups: Sequence[object]) -> tuple[Share | None, Share | None]:
     """How often a person agrees with the majority of the others, and how often the model does with the same ones.
 
     Each vote of a pair is left out in turn and compared with the majority of the rest; a vote for neither counts a
     half. None where no pair has a vote beside a majority of others.
     """
-    people, model, prompts = [], [], []
-    for pair, difference in zip(pairs, differences, strict=True):
+    people, model, owners = [], [], []
+    for pair, difference, group in zip(pairs, differences, groups, strict=True):
         for left_out, vote in enumerate(pair.votes):
             others = [other.label_0 for place, other in enumerate(pair.votes) if place != left_out]
             if not others or np.mean(others) == 0.5:
@@ -70,8 +78,8 @@ def ceiling(pairs: Sequence[Pair], differences: Array) -> tuple[Share | None, Sh
             is_first = np.mean(others) > 0.5
             people.append(vote.label_0 if is_first else 1 - vote.label_0)
             model.append(0.5 if difference == 0 else float((difference > 0) == is_first))
-            prompts.append(pair.prompt)
-    return share(np.array(people), prompts), share(np.array(model), prompts)
+            owners.append(group)
+    return share(np.array(people), owners), share(np.array(model), owners)
 
 
 def calibration(differences: Array, preferences: Sequence[float | None], temperature: float) -> Calibration:
@@ -109,13 +117,43 @@ def calibration(differences: Array, preferences: Sequence[float | None], tempera
     )
 
 
-def _bootstrap(values: Array, prompts: Sequence[str]) -> tuple[float, float]:
-    """The 95 % interval of a mean over pairs; whole prompts are drawn."""
-    places = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
-    owner = np.array([places[prompt] for prompt in prompts])
-    sums = np.bincount(owner, weights=values, minlength=len(places))
-    counts = np.bincount(owner, minlength=len(places))
-    drawn = np.random.default_rng(0).integers(len(places), size=(NUM_RESAMPLES, len(places)))
-    shares = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return float(low), float(high)
+def _by_group(values: Array, groups: Sequence[object]) -> tuple[Array, Array]:
+    """(G,) sums and (G,) numbers of a group's values."""
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    owner = np.array([places[group] for group in groups])
+    return np.bincount(owner, weights=values), np.bincount(owner, weights=np.ones(len(owner)))
+
+
+def _effective_number(sums: Array, counts: Array) -> float:
+    """As many independent pairs as those of some groups are worth (Korn & Graubard 1998).
+
+    Divided by how much more the groups' means vary than independent pairs would let them, and by how badly few groups
+    tell that. Where they do not tell it, because they are too few or all pairs agree, only the groups count.
+    """
+    num_groups, num_pairs = len(counts), float(counts.sum())
+    mean = float(sums.sum()) / num_pairs
+    if num_groups < FEWEST_HELDOUT_PROMPTS or not 0 < mean < 1:
+        return float(num_groups)
+    if num_groups == num_pairs:
+        return num_pairs
+    variance = num_groups / (num_groups - 1) * float(((sums - mean * counts) ** 2).sum()) / num_pairs**2
+    design_effect = max(1.0, variance / (mean * (1 - mean) / num_pairs))
+    known = student_quantile(int(num_pairs) - 1) / student_quantile(num_groups - 1)
+    return num_pairs / design_effect * known**2
+
+
+def _bootstrap(sums: Array, counts: Array, bounds: tuple[float, float]) -> tuple[float, float]:
+    """The 95 % interval of a mean over pairs, of which whole groups are drawn; the bounds where there is one group.
+
+    Draws of few groups vary less than groups do, and their quantiles are a normal distribution's: the interval is
+    widened about the mean by both (Hesterberg 2015, section 3.3).
+    """
+    num_groups = len(counts)
+    if num_groups == 1:
+        return bounds
+    drawn = np.random.default_rng(0).integers(num_groups, size=(NUM_RESAMPLES, num_groups))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    mean = float(sums.sum() / counts.sum())
+    widening = student_quantile(num_groups - 1) / NORMAL_95 * np.sqrt(num_groups / (num_groups - 1))
+    low, high = (mean + widening * (float(end) - mean) for end in np.quantile(means, [0.025, 0.975]))
+    return max(bounds[0], low), min(bounds[1], high)

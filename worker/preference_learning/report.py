@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from backend.schemas.reward_model import RewardModelConfig
-from backend.schemas.reward_report import PartCounts, RewardModelReport
+from backend.schemas.reward_report import FEWEST_HELDOUT_PROMPTS, PartCounts, RewardModelReport
+from worker.preference_learning.groups import groups_of
 from worker.preference_learning.judging import agreements, calibration, ceiling, paired_gain, share
 from worker.preference_learning.likelihood import Array
 from worker.preference_learning.pairs import Pair, PairSet
@@ -73,20 +74,20 @@ def report_of(
 
 def _figures(split: Split, differences: Array, untuned: Array, temperature: float) -> dict[str, Any]:
     """What the held-out prompts show."""
-    prompts = [pair.prompt for pair in split.heldout]
+    groups = groups_of(split.heldout)
     everybody = [pair.preference() for pair in split.heldout]
     of_strangers = [pair.preference(split.heldout_raters) for pair in split.heldout]
     tuned, before = agreements(differences, everybody), agreements(untuned, everybody)
-    accuracy = share(tuned, prompts)
-    people, model = ceiling(split.heldout, differences)
+    accuracy = share(tuned, groups)
+    people, model = ceiling(split.heldout, differences, groups)
     return {
         "is_better_than_chance": accuracy is not None and accuracy.low > CHANCE,
         "accuracy": accuracy,
-        "accuracy_new_raters": share(agreements(differences, of_strangers), prompts) if split.heldout_raters else None,
+        "accuracy_new_raters": share(agreements(differences, of_strangers), groups) if split.heldout_raters else None,
         "ceiling": people,
         "model_at_ceiling": model,
-        "untuned": share(before, prompts),
-        "gain": paired_gain(tuned, before, prompts),
+        "untuned": share(before, groups),
+        "gain": paired_gain(tuned, before, groups),
         "calibration": calibration(differences, everybody, temperature),
     }
 
@@ -107,6 +108,8 @@ def _notes(split: Split, pair_set: PairSet, *, is_tuned: bool) -> Iterator[str]:
             f"Judged with {heldout.num_pairs - heldout.num_ties} decided pairs of {heldout.num_prompts} prompts: the "
             "intervals are wide, and a difference that they do not show may still be there."
         )
+    if heldout.num_prompts < FEWEST_HELDOUT_PROMPTS:
+        yield f"With fewer than {FEWEST_HELDOUT_PROMPTS} held-out prompts no accuracy can be told from chance."
     if choosing.num_pairs < FEW_PAIRS // 2:
         yield (
             f"Step and temperature were chosen by {choosing.num_pairs} pairs, so both, and with them the calibration, "

@@ -1,7 +1,7 @@
 """Which prompts and which raters a reward model learns from, chooses its best step by, and is judged with.
 
-A function of the set, the shares and the seed alone; no prompt is in two parts, and a held-out rater is in none that
-is learned from.
+A function of the set, the shares and the seed alone; no prompt and no picture is in two parts, and a held-out rater is
+in none that is learned from.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worker.preference_learning.groups import groups_of
 from worker.preference_learning.pairs import Pair, PairSet
 
-FEWEST_PROMPTS = 3
+FEWEST_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,22 @@ class Split:
 def split_pairs(
     pair_set: PairSet, heldout_share: float, choosing_share: float, heldout_rater_share: float, seed: int
 ) -> Split:
-    """Split by prompt and by rater.
+    """Split by prompt and by rater; prompts with the same words, or with a picture in common, stay together.
 
     Args:
         pair_set: what is split.
-        heldout_share: of the prompts, to judge with; at least one prompt.
-        choosing_share: of the prompts, to choose the best step by; at least one prompt.
+        heldout_share: of the groups of prompts, to judge with; at least one.
+        choosing_share: of the groups of prompts, to choose the best step by; at least one.
         heldout_rater_share: of the raters, never learned from; rounded down, and one rater at least is learned from.
         seed: of the draws.
 
     Raises:
         ValueError: there are too few prompts, or a part is left without votes.
     """
-    prompts = sorted({pair.prompt for pair in pair_set.pairs})
-    if len(prompts) < FEWEST_PROMPTS:
-        raise ValueError(
-            f"the pair set has {len(prompts)} prompts, but learning, choosing and judging need one each: collect votes "
-            f"on at least {FEWEST_PROMPTS}, better on hundreds"
-        )
-    order = [prompts[place] for place in np.random.default_rng([seed, 11]).permutation(len(prompts))]
-    num_heldout = _at_least_one(heldout_share, len(prompts))
-    num_choosing = _at_least_one(choosing_share, len(prompts))
-    heldout, choosing = set(order[:num_heldout]), set(order[num_heldout : num_heldout + num_choosing])
+    heldout, choosing, learning = _split_prompts(pair_set, heldout_share, choosing_share, seed)
     learners, strangers = _split_raters(pair_set.raters, heldout_rater_share, seed)
-    rest = set(order) - heldout - choosing
     split = Split(
-        learning=_examples([pair for pair in pair_set.pairs if pair.prompt in rest], learners),
+        learning=_examples([pair for pair in pair_set.pairs if pair.prompt in learning], learners),
         choosing=_examples([pair for pair in pair_set.pairs if pair.prompt in choosing], learners),
         heldout=tuple(pair for pair in pair_set.pairs if pair.prompt in heldout),
         learning_raters=learners,
@@ -79,6 +70,36 @@ def split_pairs(
                 "collect more votes"
             )
     return split
+
+
+def _split_prompts(
+    pair_set: PairSet, heldout_share: float, choosing_share: float, seed: int
+) -> tuple[set[str], set[str], set[str]]:
+    """The held-out, the choosing and the learning prompts."""
+    numbers: dict[str, int] = {}
+    for pair, number in zip(pair_set.pairs, groups_of(pair_set.pairs), strict=True):
+        numbers[pair.prompt] = number
+    by_group: dict[int, list[str]] = {}
+    for prompt in sorted(numbers):
+        by_group.setdefault(numbers[prompt], []).append(prompt)
+    groups = list(by_group.values())
+    if len(groups) < FEWEST_GROUPS:
+        raise ValueError(
+            f"the pair set has {len(groups)} prompts that differ in more than case and punctuation and share no "
+            f"picture, but learning, choosing and judging need one each: collect votes on at least {FEWEST_GROUPS}, "
+            "better on hundreds"
+        )
+    order = [groups[place] for place in np.random.default_rng([seed, 11]).permutation(len(groups))]
+    largest = max(order, key=len)
+    if len(largest) > 1:
+        # One picture that many prompts have, such as a black one, joins them all: they would leave nothing to learn.
+        order.remove(largest)
+        order.append(largest)
+    num_heldout = _at_least_one(heldout_share, len(order))
+    end = num_heldout + _at_least_one(choosing_share, len(order))
+    parts = (order[:num_heldout], order[num_heldout:end], order[end:])
+    heldout, choosing, learning = ({prompt for group in part for prompt in group} for part in parts)
+    return heldout, choosing, learning
 
 
 def _at_least_one(share: float, count: int) -> int:

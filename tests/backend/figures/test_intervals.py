@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backend.figures import intervals
-from backend.figures.intervals import mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
+from backend.figures.intervals import exact_interval, mean_of_shares, mean_of_tasks, share_of_prompts, wilson_interval
 
 
 def test_wilson_intervals_equal_published_values() -> None:
@@ -16,10 +16,21 @@ def test_wilson_intervals_equal_published_values() -> None:
     assert (every.low, every.high) == pytest.approx((0.7225, 1.0), abs=1e-4)
 
 
+def test_exact_intervals_equal_published_values() -> None:
+    half = exact_interval(5, 10)
+    assert (half.low, half.high) == pytest.approx((0.1871, 0.8129), abs=1e-4)
+    every = exact_interval(10, 10)
+    assert (every.low, every.high) == pytest.approx((0.025**0.1, 1.0))
+    none = exact_interval(0, 10)
+    assert (none.low, none.high) == pytest.approx((0.0, 1 - 0.025**0.1))
+
+
 @pytest.mark.parametrize(("num_successes", "num_trials"), [(0, 0), (3, 2), (-1, 4)])
 def test_impossible_counts_are_refused(num_successes: int, num_trials: int) -> None:
     with pytest.raises(ValueError, match="at least one trial"):
         wilson_interval(num_successes, num_trials)
+    with pytest.raises(ValueError, match="at least one trial"):
+        exact_interval(num_successes, num_trials)
 
 
 def test_seeds_that_agree_count_as_one_picture_and_those_that_do_not_as_many() -> None:

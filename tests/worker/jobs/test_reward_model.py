@@ -116,7 +116,7 @@ def test_the_taste_of_the_raters_is_recovered_and_a_run_may_train_on_it(proven: 
 
 
 def test_a_model_of_coin_tossers_is_exported_warned_of_and_refused(tmp_path: Path) -> None:
-    sha256 = write_pair_set(tmp_path, num_prompts=16, sharpness=0.0)
+    sha256 = write_pair_set(tmp_path, num_prompts=20, sharpness=0.0)
     folder = RunFolder(tmp_path / "runs" / "coins")
     bodies, outcome = drive(run_job(config_for(sha256), folder))
     assert outcome is RunStatus.SUCCEEDED
