@@ -45,6 +45,8 @@ def _print_policies(figures: VoteFigures) -> None:
         for each in figures.bradley_terry.strengths
     ]
     print_table(("policy", "log-strength", "95 %"), strengths, "")
+    if figures.bradley_terry.num_decided == 0:
+        out().print("No vote is decided, each is a tie or both bad: the log-strengths are the prior's alone.")
     if figures.bradley_terry.is_separable:
         out().print("Some policies never lost to the rest, never won or never met it: their distance is the prior's.")
 

@@ -53,6 +53,10 @@ class BradleyTerry(WireModel):
         description="True = some policies never lost to the rest, never won or never met it: how far they are apart, "
         "only the prior says (normal, standard deviation 10)"
     )
+    num_decided: int = Field(
+        description="Votes for either picture. 0 = every vote was a tie or both bad: `ties` and all strengths are the "
+        "prior's alone"
+    )
 
 
 class Agreement(WireModel):

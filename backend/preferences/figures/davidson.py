@@ -22,6 +22,7 @@ PENALTY = 0.01
 _MOST_STEPS = 200
 _MOST_HALVINGS = 30
 _SMALL = 1e-9
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class BradleyTerry:
     ties_interval: Interval | None
     is_separable: bool
     """True = some policies never lost to the rest, never won or never met it: the prior alone says how far they are"""
+    num_decided: int
+    """votes for either picture; 0 = strengths and `ties` are the prior's alone, for every vote was a tie or both bad"""
 
 
 def bradley_terry(found: Duels, *, penalty: float = PENALTY) -> BradleyTerry | None:
@@ -56,6 +59,8 @@ def bradley_terry(found: Duels, *, penalty: float = PENALTY) -> BradleyTerry | N
     counts, resampled = _three(found.counts)[None], _three(found.resampled)
     has_ties = bool(counts[..., 2].any())
     fitted = fit(counts, pairs, len(numbers), has_ties=has_ties, penalty=penalty)[0]
+    # What arithmetic leaves of an exact zero is no strength.
+    fitted[np.abs(fitted) < _NOTHING] = 0.0
     drawn = fit(resampled, pairs, len(numbers), has_ties=has_ties, penalty=penalty)
     # A draw in which a policy met nobody says nothing about its strength.
     met = np.zeros((len(drawn), len(numbers)))
@@ -76,6 +81,7 @@ def bradley_terry(found: Duels, *, penalty: float = PENALTY) -> BradleyTerry | N
         ties=float(np.exp(fitted[-1])) if has_ties else 0.0,
         ties_interval=Interval(float(np.exp(of_ties.low)), float(np.exp(of_ties.high))) if has_ties else None,
         is_separable=not _is_connected(counts[0], pairs, len(numbers)),
+        num_decided=int(counts[..., :2].sum()),
     )
 
 

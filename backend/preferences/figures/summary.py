@@ -75,6 +75,7 @@ def _strengths(met: Duels, policies: Sequence[str]) -> wire.BradleyTerry | None:
         ties=found.ties,
         ties_interval=interval_of(found.ties_interval),
         is_separable=found.is_separable,
+        num_decided=found.num_decided,
     )
 
 

@@ -138,6 +138,16 @@ def test_three_policies_are_ordered_by_strength_with_their_names(api: TestClient
     assert all(each["interval"]["low"] < each["value"] < each["interval"]["high"] for each in strengths)
 
 
+def test_where_every_vote_is_a_tie_or_both_bad_the_results_say_that_none_is_decided(
+    api: TestClient, task: VotedTask
+) -> None:
+    ada = task.rater()
+    task.vote(ada, *((task.pair(f"prompt {number}"), "tie" if number % 2 else "both_bad") for number in range(8)))
+    assert results(api, task)["figures"]["bradley_terry"]["num_decided"] == 0
+    task.vote(ada, (task.pair("one more"), "1"))
+    assert results(api, task)["figures"]["bradley_terry"]["num_decided"] == 1
+
+
 def test_an_unknown_task_and_a_stranger_are_refused(api: TestClient, task: VotedTask) -> None:
     assert api.get(f"/api/v1/label-tasks/{uuid4()}/results").status_code == 404
     answer = api.get(f"/api/v1/label-tasks/{task.id}/results", params={"exclude_rater": str(uuid4())})

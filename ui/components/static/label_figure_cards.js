@@ -70,26 +70,22 @@ function verdict({ policy, opponent, resampled }) {
   return h("span", {}, `${policy} and ${opponent}: no difference is shown, for the interval includes 50 %. `);
 }
 
+const warning = (title, text) => h("div", { class: "u-note u-warning", style: "margin-top:12px" }, h("strong", {}, title), text);
+
 export function strengthCard({ bradley_terry: found }) {
   if (!found) return null;
   const rows = found.strengths.map(({ policy, value, interval }) => ({ name: policy, value, ends: ends(interval) }));
-  const warning = found.is_separable
-    ? h(
-        "div",
-        { class: "u-note u-warning", style: "margin-top:12px" },
-        h("strong", {}, "One side has never lost, or never met the other"),
-        "How far apart they are is then not in the votes: the distance shown is the prior's.",
-      )
-    : null;
-  const tie = found.ties / (2 + found.ties);
+  const isDecided = found.num_decided > 0;
+  const tie = `Two equal policies tie with probability ${percent(found.ties / (2 + found.ties))}.`;
   return card(
     "Strength",
     h(
       "div",
       {},
       intervalTable(["policy", "log-strength"], rows, { mark: 0, least: -0.5, most: 0.5, tell: signed }),
-      warning,
-      sentence(`Bradley-Terry with ties after Davidson; the mean is 0. Two equal policies tie with probability ${percent(tie)}.`),
+      isDecided ? null : warning("No vote is decided", "Every vote is a tie or both bad. What is shown is the prior's alone: the votes say nothing yet of how far apart the policies are, or how often equal ones tie."),
+      found.is_separable ? warning("One side has never lost, or never met the other", "How far apart they are is then not in the votes: the distance shown is the prior's.") : null,
+      sentence(`Bradley-Terry with ties after Davidson; the mean is 0. ${isDecided ? tie : ""}`),
     ),
   );
 }

@@ -85,6 +85,17 @@ def test_strengths_that_the_votes_send_to_infinity_stay_finite_and_are_told_as_s
     assert not mixed.is_separable
 
 
+@pytest.mark.parametrize("outcome", [Outcome.TIE, Outcome.BOTH_BAD])
+def test_votes_of_which_none_is_decided_are_told_as_such(outcome: Outcome) -> None:
+    found = bradley_terry(duels(votes_of([outcome] * 30)))
+    assert found is not None
+    assert (found.num_decided, found.is_separable) == (0, False)
+    assert [each.value for each in found.strengths] == [0, 0], "no rest of the arithmetic is told as a strength"
+    mixed = bradley_terry(duels(votes_of([outcome] * 30 + [Outcome.FIRST, Outcome.SECOND, Outcome.SECOND])))
+    assert mixed is not None
+    assert mixed.num_decided == 3
+
+
 def test_one_vote_is_no_certainty() -> None:
     found = bradley_terry(duels(votes_of([Outcome.FIRST])))
     assert found is not None
