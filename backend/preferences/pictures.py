@@ -77,7 +77,7 @@ def newest_of(session: Session, run: RunRow, policy: str, other: RunRow) -> list
         MalformedError: when the run's pictures are all by other policies.
     """
     name = run.name if run.name != other.name else f"{run.name} {str(run.id)[-6:]}"
-    name = name if policy == POLICY else f"{name}, {policy}"
+    name = name if policy == POLICY else f"{name} ({policy})"
     is_told = GroupRow.purpose != TRAIN
     found = pictures_of(session, run, is_told & (GroupRow.policy == policy), lambda _: name)
     if not found:

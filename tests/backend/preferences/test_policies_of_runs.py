@@ -63,7 +63,7 @@ def test_any_policy_of_each_can_be_named_and_the_pair_tells_it(
     api: TestClient, source: dict[str, Any], sessions: Sessions
 ) -> None:
     task = api.post(TASKS, json={"name": "Runs", "source": source | {"run_policies": ["x", "base"]}}).json()
-    assert whose(sessions, task) == [{("one, x", "x")}, {("two, base", "base")}]
+    assert whose(sessions, task) == [{("one (x)", "x")}, {("two (base)", "base")}]
     assert task["source"]["run_policies"] == ["x", "base"]
 
 
