@@ -24,10 +24,10 @@ from backend.schemas.algorithm import (
 from backend.schemas.config import TrainConfig
 from tests.bench.published_way import accumulate_one_by_one, accumulate_step_by_step
 from tests.bench.timing import Way, print_table, seconds_a_unit
+from worker.maskgrpo.gradient import accumulate
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.replay import Transitions, transitions_of
 from worker.maskgrpo.sampling import rollout
-from worker.maskgrpo.update import accumulate
 from worker.shapes.captions import all_captions
 from worker.showo.loading import SHIPPED_WEIGHTS, load_policy
 from worker.showo.policy import ShowoPolicy

@@ -25,11 +25,11 @@ from backend.schemas.config import TrainConfig
 from tests.bench.middle import Middle, middle_policy, prompts_of
 from tests.bench.published_way import accumulate_one_by_one, accumulate_step_by_step
 from tests.bench.resident import forget_peak, peak_bytes, resident_bytes
+from worker.maskgrpo.gradient import accumulate
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.replay import Transitions, transitions_of
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.types import Policy
-from worker.maskgrpo.update import accumulate
 from worker.showo.policy import ShowoPolicy
 
 

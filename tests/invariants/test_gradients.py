@@ -11,11 +11,11 @@ from torch import Tensor
 from backend.schemas.algorithm import RatioLevel, TransitionDefinition
 from backend.schemas.config import TrainConfig
 from tests.worker.maskgrpo.toys import PROMPTS, ToyPolicy, ToyPrompts, brightness, equal_rewards, toy_config
+from worker.maskgrpo.gradient import accumulate
 from worker.maskgrpo.replay import Transitions, replay, transitions_of
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.selection import selected_steps
 from worker.maskgrpo.trainer import train
-from worker.maskgrpo.update import accumulate
 
 ADVANTAGES = torch.tensor([1.2, -0.7, 0.4, -0.9, 0.3, -0.3], dtype=torch.float64)
 
@@ -77,14 +77,14 @@ def loss_at(
     other = copy.deepcopy(policy)
     vector = torch.nn.utils.parameters_to_vector(policy.parameters()).detach() + shift
     torch.nn.utils.vector_to_parameters(vector, other.parameters())
-    return accumulate(other, reference, transitions, len(transitions), config)[0]
+    return accumulate(other, reference, transitions, len(transitions), config).loss.item()
 
 
 def test_the_clip_is_at_work_in_those_comparisons() -> None:
     config = toy_config(grpo={"ratio": RatioLevel.SEQUENCE})
     old = ToyPolicy(seed=2, dtype=torch.float64)
     transitions = toy_transitions(old, config)
-    _, metrics, _ = accumulate(moved(old, 0.02), None, transitions, len(transitions), config)
+    metrics = accumulate(moved(old, 0.02), None, transitions, len(transitions), config).metrics
     assert 0 < metrics.clipped_share.mean() < 1
 
 
@@ -99,8 +99,8 @@ def test_accumulation_changes_nothing_but_memory(num_parts: int) -> None:
     whole = gradients(policy, reference, transitions, whole_config)
     torch.testing.assert_close(gradients(policy, reference, transitions, parts_config), whole, atol=1e-13, rtol=1e-11)
     assert whole.norm() > 1e-3
-    _, metrics, squares = accumulate(policy, reference, transitions, len(transitions), whole_config)
-    _, of_parts, squares_of_parts = accumulate(policy, reference, transitions, len(transitions), parts_config)
+    _, metrics, squares, _ = accumulate(policy, reference, transitions, len(transitions), whole_config)
+    _, of_parts, squares_of_parts, _ = accumulate(policy, reference, transitions, len(transitions), parts_config)
     for name in ("log_prob", "ratio", "clipped_share", "kl"):
         torch.testing.assert_close(getattr(of_parts, name), getattr(metrics, name), atol=1e-12, rtol=1e-10)
     torch.testing.assert_close(squares_of_parts, squares, atol=1e-12, rtol=1e-5)

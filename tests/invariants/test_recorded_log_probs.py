@@ -7,12 +7,13 @@ import copy
 import pytest
 import torch
 
-from backend.schemas.algorithm import SamplingConfig, TransitionDefinition
+from backend.schemas.algorithm import RatioLevel, SamplingConfig, StepSelection, TransitionDefinition
 from tests.worker.maskgrpo.toys import ToyPrompts, brightness, toy_config
 from worker.maskgrpo.loss import k3
 from worker.maskgrpo.replay import Transitions, replay, transitions_of
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.trainer import train
+from worker.showo.loading import SHIPPED_WEIGHTS, load_policy
 from worker.showo.policy import ShowoPolicy
 from worker.showo.tiny import tiny_policy
 
@@ -70,6 +71,40 @@ def test_the_ratio_is_1_before_the_first_update_and_moves_with_the_second_epoch(
         ratios.append(torch.tensor(step.credit["ratio"]))
     torch.testing.assert_close(ratios[0], torch.ones_like(ratios[0]), atol=1e-4, rtol=0)
     assert (ratios[1] - 1).abs().max() > 1e-3
+
+
+def of_first_step(precision: torch.dtype | None, **grpo: object) -> dict[str, float]:
+    """Metrics of one training step of the shipped policy."""
+    policy = load_policy(SHIPPED_WEIGHTS)
+    policy.showo.autocast_dtype = precision
+    grpo = {"transition": TransitionDefinition.CANDIDATE_1, "ratio": RatioLevel.SEQUENCE, **grpo}
+    config = toy_config(grpo=grpo, sampling={"num_unmasking_steps": 8, "temperature": 0})
+    return next(train(policy, None, brightness, ToyPrompts(PROMPTS), config)).metrics
+
+
+def test_in_bfloat16_the_first_pass_is_on_policy_though_what_was_recorded_lies_apart() -> None:
+    """Candidate 1's threshold jumps with one rounding: against what was recorded, ratios of 100 were seen."""
+    exact, rounded = of_first_step(None), of_first_step(torch.bfloat16)
+    assert exact["ratio/mean"] == rounded["ratio/mean"] == 1
+    assert rounded["ratio/clipped_share"] == 0
+    assert exact["log_prob_gap"] < 1e-3 < rounded["log_prob_gap"]
+    assert rounded["gradient_norm"] == pytest.approx(exact["gradient_norm"], rel=0.5)
+
+
+@pytest.mark.parametrize("selection", [StepSelection.ALL, StepSelection.RANDOM])
+def test_later_passes_compare_with_the_policy_that_sampled_also_where_their_steps_are_chosen_anew(
+    selection: StepSelection,
+) -> None:
+    """With a learning rate of 0 the policy stays the old one, so every pass has the ratio 1."""
+    policy = tiny_policy(seed=2)
+    policy.showo.autocast_dtype = torch.bfloat16
+    config = toy_config(
+        grpo={"num_epochs": 3, "step_selection": selection, "num_selected_steps": 2, "ratio": RatioLevel.SEQUENCE},
+        optimizer={"learning_rate": 1e-12, "weight_decay": 0},
+    )
+    step = next(train(policy, None, brightness, ToyPrompts(PROMPTS), config))
+    assert step.metrics["ratio/mean"] == pytest.approx(1, abs=1e-6)
+    assert step.metrics["log_prob_gap"] > 0
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,10 +15,10 @@ from torch import Tensor
 from backend.schemas.algorithm import TransitionDefinition
 from backend.schemas.config import TrainConfig
 from backend.schemas.objective import ForwardProcessConfig, MaskRatioSchedule
-from worker.maskgrpo.replay import Transitions, replay
+from worker.maskgrpo.replay import Transitions
 from worker.maskgrpo.schedule import masked_counts
 from worker.maskgrpo.seeds import derived_seed
-from worker.maskgrpo.types import Group, Policy
+from worker.maskgrpo.types import Group
 
 DEFINITION = TransitionDefinition.AUTOREGRESSIVE
 """On a re-masking the action's log-prob is the sum over all masked positions, as the autoregressive one's."""
@@ -38,7 +37,7 @@ def remasked_states(groups: Sequence[Group], config: TrainConfig, mask_code: int
 
     Returns:
         B * M transitions for M re-maskings, a rollout's side by side: all masked positions are to be filled at once.
-        Their old terms are 0, see `with_old_terms`; their unmasking step is the first with no more masked
+        Their old terms are 0, see `update.optimize`; their unmasking step is the first with no more masked
         positions, or the last.
     """
     settings = config.grpo.forward_process
@@ -65,16 +64,6 @@ def remasked_states(groups: Sequence[Group], config: TrainConfig, mask_code: int
         order=torch.zeros_like(codes),
         temperature=torch.zeros(len(codes), device=codes.device),
     )
-
-
-@torch.no_grad()
-def with_old_terms(policy: Policy, transitions: Transitions, num_micro_batches: int) -> Transitions:
-    """Fills in the terms of the policy as it is: to be called before the first update."""
-    if not len(transitions):
-        return transitions
-    parts = transitions.split(num_micro_batches)
-    terms = [replay(policy, part, DEFINITION, guidance_scale=0.0).terms for part in parts]
-    return replace(transitions, old_terms=torch.cat(terms))
 
 
 def mask_ratios(settings: ForwardProcessConfig, generator: torch.Generator) -> Tensor:

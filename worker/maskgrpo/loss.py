@@ -25,6 +25,7 @@ class TransitionMetrics:
     ratio: Tensor  # (M,) current over old; at the token level the mean over its tokens.
     clipped_share: Tensor  # (M,) in [0, 1]: 1 where the clip took the gradient away; at the token level the share.
     kl: Tensor  # (M,) nats a token, k3 against the reference; NaN without one.
+    recorded_gap: Tensor  # (M,) nats a term, mean |recomputed - recorded| before the update; NaN where not compared.
 
 
 def mask_grpo_loss(
@@ -43,7 +44,7 @@ def mask_grpo_loss(
 
     Args:
         new_terms: (M, N) float, terms of the transition log-prob under the current policy; carries the gradient.
-        old_terms: (M, N), the same as recorded at rollout.
+        old_terms: (M, N), the same under the policy that sampled.
         reference_terms: (M, N), the same under the frozen reference, or None.
         has_term: (M, N) bool, True where a position has a term; at least one a row.
         advantages: (M,).
@@ -66,7 +67,13 @@ def mask_grpo_loss(
         if config.kl_beta:
             weighted = by_token.sum(dim=1) if config.ratio is RatioLevel.SEQUENCE else kl
             objective = surrogate - config.kl_beta * weighted
-    metrics = TransitionMetrics(new_terms.sum(dim=1).detach(), ratio.detach(), clipped_share.detach(), kl.detach())
+    metrics = TransitionMetrics(
+        new_terms.sum(dim=1).detach(),
+        ratio.detach(),
+        clipped_share.detach(),
+        kl.detach(),
+        torch.full_like(kl, float("nan"), requires_grad=False),
+    )
     return -objective.sum() / num_transitions, metrics
 
 

@@ -13,6 +13,8 @@ from worker.maskgrpo.collection import Collection
 from worker.maskgrpo.types import Group
 from worker.maskgrpo.update import PassReport
 
+_OF_AN_UPDATE = ("loss", "kl", "ratio/mean", "ratio/clipped_share", "gradient_norm", "log_prob", "log_prob_gap")
+
 
 def collection_metrics(collection: Collection) -> dict[str, float]:
     """Metrics of the rollouts. Rewards, entropy and diversity are those of the first tries: the policy, unfiltered."""
@@ -44,7 +46,7 @@ def collection_metrics(collection: Collection) -> dict[str, float]:
 def update_metrics(reports: Sequence[PassReport]) -> dict[str, float]:
     """Metrics of the last pass over the rollout, and the largest gradient norm of all; NaN without a pass."""
     if not reports:
-        return dict.fromkeys(("loss", "kl", "ratio/mean", "ratio/clipped_share", "gradient_norm", "log_prob"), math.nan)
+        return dict.fromkeys(_OF_AN_UPDATE, math.nan)
     last = reports[-1]
     norms = [report.gradient_norm for report in reports]
     return {
@@ -54,6 +56,7 @@ def update_metrics(reports: Sequence[PassReport]) -> dict[str, float]:
         "ratio/clipped_share": float(last.metrics.clipped_share.mean()),
         "gradient_norm": math.nan if any(math.isnan(norm) for norm in norms) else max(norms),
         "log_prob": float(last.metrics.log_prob.mean()),
+        "log_prob_gap": float(reports[0].metrics.recorded_gap.mean()),
     }
 
 

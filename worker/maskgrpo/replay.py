@@ -27,7 +27,7 @@ class Transitions:
     is_newly_unmasked: Tensor  # (M, N) bool.
     has_term: Tensor  # (M, N) bool: where the definition has a term.
     is_read: Tensor  # (M, N) bool: where it reads a distribution.
-    old_terms: Tensor  # (M, N) float32: recorded at rollout.
+    old_terms: Tensor  # (M, N) float32: as recorded at rollout, or recomputed before the first update.
     step: Tensor  # (M,) int64 in [0, T): which unmasking step.
     advantages: Tensor  # (M,) float32.
     order: Tensor  # (M, N) int64: see UnmaskingStep.

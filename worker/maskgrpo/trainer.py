@@ -15,6 +15,7 @@ import torch
 from backend.schemas.config import TrainConfig
 from worker.maskgrpo.alarms import settings_alarms, step_alarms
 from worker.maskgrpo.collection import Collection, Collector
+from worker.maskgrpo.gradient import replayed, with_old_terms
 from worker.maskgrpo.loss import k3
 from worker.maskgrpo.metrics import collection_metrics, credit_by_step, update_metrics
 from worker.maskgrpo.monitors import Monitors, monitored_metrics
@@ -22,7 +23,7 @@ from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
 from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.types import Policy, PromptSource, RewardFunction, TrainablePolicy, TrainStep
-from worker.maskgrpo.update import chosen_transitions, optimize, replayed, with_old_terms
+from worker.maskgrpo.update import chosen_transitions, optimize
 
 
 class TrainerState:

@@ -1,10 +1,10 @@
-"""From kept groups to an optimizer step: replay, loss, exact gradient accumulation."""
+"""From kept groups to optimizer steps: which transitions each pass is over, and who computes which of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -13,13 +13,13 @@ from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import TrainConfig
 from backend.schemas.objective import Objective
 from worker.maskgrpo import forward_process
-from worker.maskgrpo.loss import TransitionMetrics, mask_grpo_loss
+from worker.maskgrpo.gradient import Accumulated, accumulate, joined_metrics, with_old_terms
+from worker.maskgrpo.loss import TransitionMetrics
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
-from worker.maskgrpo.replay import Replay, Transitions, blank_states_first, replay, transitions_of
+from worker.maskgrpo.replay import Transitions, transitions_of
 from worker.maskgrpo.seeds import derived_seed
 from worker.maskgrpo.selection import information_gain, selected_steps, window_start
-from worker.maskgrpo.transition import term_options
 from worker.maskgrpo.types import Group, Policy, Trajectory
 
 
@@ -49,7 +49,8 @@ def chosen_transitions(
         policy: for its code of a masked position and its codes' embeddings.
 
     Returns:
-        The unmasking steps that the selection chooses; or the re-maskings of the forward process, without old terms.
+        The unmasking steps that the selection chooses, their old terms as recorded; or the re-maskings of the forward
+        process, without old terms.
     """
     grpo, num_steps = config.grpo, config.sampling.num_unmasking_steps
     if grpo.objective is Objective.FORWARD_PROCESS:
@@ -74,71 +75,6 @@ def chosen_transitions(
         policy.codebook_size,
         grpo.transition,
     )
-
-
-def with_old_terms(policy: Policy, transitions: Transitions, config: TrainConfig) -> Transitions:
-    """The transitions with the terms of the policy that sampled: recorded, or computed before the first update."""
-    if config.grpo.objective is Objective.TRAJECTORY:
-        return transitions
-    return forward_process.with_old_terms(policy, transitions, config.optimizer.num_micro_batches)
-
-
-def replayed(policy: Policy, transitions: Transitions, config: TrainConfig) -> Replay:
-    """Recomputes the terms as the objective defines them: the forward-process loss knows no guidance."""
-    if config.grpo.objective is Objective.FORWARD_PROCESS:
-        return replay(policy, transitions, forward_process.DEFINITION, guidance_scale=0.0)
-    return replay(
-        policy, transitions, config.grpo.transition, config.sampling.guidance_scale, term_options(config.grpo)
-    )
-
-
-def accumulate(
-    policy: Policy, reference: Policy | None, transitions: Transitions, num_transitions: int, config: TrainConfig
-) -> tuple[float, TransitionMetrics, Tensor]:
-    """Adds the loss's gradient to the parameters' `.grad`, micro-batch by micro-batch.
-
-    The micro-batches add up to the gradient of the whole because each is divided by the whole's `num_transitions`.
-
-    Args:
-        policy: the policy that is trained.
-        reference: the frozen one, where the KL is wanted.
-        transitions: M of them; none at all where there are fewer than processes.
-        num_transitions: the step's, those of filtered groups included.
-        config: the run's.
-
-    Returns:
-        The loss, the metrics of the M transitions, and (M,) squared norms of the gradient at their logits.
-    """
-    if not len(transitions):
-        nothing = torch.zeros(0, device=transitions.step.device)
-        return 0.0, TransitionMetrics(nothing, nothing, nothing, nothing), nothing
-    losses, metrics, squares = [], [], []
-    order = blank_states_first(transitions, policy.codebook_size)
-    for part in transitions.index(order).split(config.optimizer.num_micro_batches):
-        made = replayed(policy, part, config)
-        made.logits.retain_grad()
-        reference_terms = None
-        if reference is not None:
-            with torch.no_grad():
-                reference_terms = replayed(reference, part, config).terms
-        loss, part_metrics = mask_grpo_loss(
-            made.terms,
-            part.old_terms,
-            reference_terms,
-            part.has_term,
-            part.advantages,
-            config.grpo,
-            num_transitions,
-            part.is_newly_unmasked,
-        )
-        loss.backward()
-        losses.append(loss.detach())
-        metrics.append(part_metrics)
-        assert made.logits.grad is not None
-        by_row = made.logits.grad.square().sum(dim=1).float()
-        squares.append(by_row.new_zeros(len(part)).index_add(0, made.rows // part.codes.shape[1], by_row))
-    back = order.argsort()
-    return float(torch.stack(losses).sum()), _joined_metrics(metrics, back), torch.cat(squares)[back]
 
 
 def optimize(
@@ -172,22 +108,22 @@ def optimize(
     if not kept:
         return reports
     num_rollouts = sum(len(group.seeds) for group in groups)
+    num_kept_rollouts = sum(len(group.seeds) for group in kept)
+    passes = _passes(kept, config, step, policy, processes)
+    penalising = reference if config.grpo.kl_beta > 0 else None
     for epoch in range(config.grpo.num_epochs):
-        # Fresh re-maskings in every epoch would need the old policy again, which is gone after the first.
-        if epoch == 0 or config.grpo.objective is Objective.TRAJECTORY:
-            transitions = chosen_transitions(kept, config, step, epoch, policy)
-            own = _share(transitions, policy, config, processes)
-        num_kept_rollouts = sum(len(group.seeds) for group in kept)
-        num_transitions = len(transitions) * num_rollouts // num_kept_rollouts
+        steps, own = passes[epoch % len(passes)]
+        num_transitions = len(steps) * num_rollouts // num_kept_rollouts
         optimizer.zero_gradient()
-        penalising = reference if config.grpo.kl_beta > 0 else None
         with processes.together():
-            loss, metrics, squares = accumulate(policy, penalising, own, num_transitions, config)
+            found = accumulate(policy, penalising, own, num_transitions, config, is_first_pass=epoch == 0)
+        if len(passes) == 1 and epoch == 0:
+            passes = [(steps, replace(own, old_terms=found.terms))]
         processes.sum_gradients(optimizer.parameters)
-        loss, metrics, squares = _pooled(loss, metrics, squares, processes)
+        loss, metrics, squares = _pooled(found, processes)
         update = optimizer.apply(step)
         report = PassReport(
-            loss, update.gradient_norm, update.learning_rate, update.is_applied, transitions.step, metrics, squares
+            loss, update.gradient_norm, update.learning_rate, update.is_applied, steps, metrics, squares
         )
         reports.append(report)
         if not (math.isfinite(update.gradient_norm) and math.isfinite(loss)):
@@ -196,27 +132,45 @@ def optimize(
     return reports
 
 
-def _share(transitions: Transitions, policy: Policy, config: TrainConfig, processes: Processes) -> Transitions:
-    """The transitions whose gradient is this process's to compute, old terms included."""
-    if not processes.is_alone:
-        places = torch.tensor(processes.share(len(transitions)), device=transitions.step.device).long()
-        transitions = transitions.index(places)
-    with processes.together():
-        return with_old_terms(policy, transitions, config)
+def _passes(
+    kept: Sequence[Group], config: TrainConfig, step: int, policy: Policy, processes: Processes
+) -> list[tuple[Tensor, Transitions]]:
+    """What the passes are over: (M,) unmasking steps of the whole, and this process's share. One for all, or one each.
+
+    It is called before the first update. A pass that chooses anew gets its old terms here, for the policy that they
+    are of is gone when it begins; the first pass has no need of them.
+    """
+    is_redrawn = config.grpo.step_selection is StepSelection.RANDOM and config.grpo.objective is Objective.TRAJECTORY
+    passes = []
+    for epoch in range(config.grpo.num_epochs if is_redrawn else 1):
+        transitions = chosen_transitions(kept, config, step, epoch, policy)
+        own = _share(transitions, processes)
+        if epoch:
+            with processes.together():
+                own = with_old_terms(policy, own, config)
+        passes.append((transitions.step, own))
+    return passes
 
 
-def _pooled(
-    loss: float, metrics: TransitionMetrics, squares: Tensor, processes: Processes
-) -> tuple[float, TransitionMetrics, Tensor]:
+def _share(transitions: Transitions, processes: Processes) -> Transitions:
+    """The transitions whose gradient is this process's to compute."""
+    if processes.is_alone:
+        return transitions
+    places = torch.tensor(processes.share(len(transitions)), device=transitions.step.device).long()
+    return transitions.index(places)
+
+
+def _pooled(found: Accumulated, processes: Processes) -> tuple[float, TransitionMetrics, Tensor]:
     """The loss of all processes' shares, and their metrics side by side."""
+    loss, metrics, squares = float(found.loss), found.metrics, found.gradient_square
     if processes.is_alone:
         return loss, metrics, squares
     device = squares.device
     on_cpu = TransitionMetrics(*(getattr(metrics, each.name).cpu() for each in fields(TransitionMetrics)))
-    found = processes.gathered([(loss, on_cpu, squares.cpu())])
-    pooled = _joined_metrics([each for _, each, _ in found])
+    shares = processes.gathered([(loss, on_cpu, squares.cpu())])
+    pooled = joined_metrics([each for _, each, _ in shares])
     pooled = TransitionMetrics(*(getattr(pooled, each.name).to(device) for each in fields(TransitionMetrics)))
-    return sum(each for each, _, _ in found), pooled, torch.cat([each for _, _, each in found]).to(device)
+    return sum(each for each, _, _ in shares), pooled, torch.cat([each for _, _, each in shares]).to(device)
 
 
 def joined(trajectories: Sequence[Trajectory]) -> Trajectory:
@@ -232,9 +186,3 @@ def joined(trajectories: Sequence[Trajectory]) -> Trajectory:
         order=torch.cat([each.order for each in trajectories]),
         temperature=trajectories[0].temperature,
     )
-
-
-def _joined_metrics(parts: Sequence[TransitionMetrics], rows: Tensor | None = None) -> TransitionMetrics:
-    """The parts' metrics side by side; with (M,) `rows` in that order."""
-    whole = (torch.cat([getattr(part, each.name) for part in parts]) for each in fields(TransitionMetrics))
-    return TransitionMetrics(*(each if rows is None else each[rows] for each in whole))

@@ -14,11 +14,11 @@ from backend.schemas.config import TrainConfig
 from backend.schemas.objective import ForwardProcessConfig, MaskRatioSchedule, Objective
 from tests.worker.maskgrpo.toys import ToyPolicy, ToyPrompts, brightness, toy_config
 from worker.maskgrpo.collection import Collector
-from worker.maskgrpo.forward_process import mask_ratios, remasked_states, with_old_terms
+from worker.maskgrpo.forward_process import mask_ratios, remasked_states
+from worker.maskgrpo.gradient import accumulate, with_old_terms
 from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.trainer import train
 from worker.maskgrpo.types import Group
-from worker.maskgrpo.update import accumulate
 
 PROMPTS = ["a red circle", "two stars"]
 
@@ -86,7 +86,8 @@ def test_masks_are_the_same_whenever_and_beside_whomever_they_are_drawn() -> Non
 
 def test_old_terms_are_the_log_probs_of_the_final_codes_on_those_states() -> None:
     policy, config = ToyPolicy(), forward_config(num_remaskings=2)
-    states = with_old_terms(policy, remasked_states(rolled_out(policy, config), config, 5), num_micro_batches=3)
+    in_parts = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"num_micro_batches": 3})})
+    states = with_old_terms(policy, remasked_states(rolled_out(policy, config), config, 5), in_parts)
     with torch.no_grad():
         log_probs = policy.code_logits(policy.prefix(states.prompts), states.codes).log_softmax(dim=2)
     expected = log_probs.gather(2, states.drawn[:, :, None]).squeeze(2).masked_fill(~states.has_term, 0.0)
@@ -100,10 +101,10 @@ def test_the_loss_is_minus_the_mean_of_advantage_times_ratio_by_hand(num_unmaski
     policy = ToyPolicy(dtype=torch.float64)
     sampling = {"num_unmasking_steps": num_unmasking_steps}
     config = forward_config({"clip_low": 0.99, "clip_high": 9.0}, sampling, num_remaskings=2)
-    states = with_old_terms(policy, remasked_states(rolled_out(policy, config), config, 5), 1)
+    states = with_old_terms(policy, remasked_states(rolled_out(policy, config), config, 5), config)
     other = ToyPolicy(seed=1, dtype=torch.float64)
     other.load_state_dict({name: 0.98 * value for name, value in policy.state_dict().items()})
-    loss, _, _ = accumulate(other, None, states, len(states), config)
+    loss = accumulate(other, None, states, len(states), config).loss.item()
     with torch.no_grad():
         log_probs = other.code_logits(other.prefix(states.prompts), states.codes).log_softmax(dim=2)
     ratio = (log_probs.gather(2, states.drawn[:, :, None]).squeeze(2) - states.old_terms).exp()
@@ -128,7 +129,7 @@ def test_the_loss_knows_no_guidance_whatever_the_rollout_s() -> None:
     gradients = []
     for each in (config, unguided):
         policy.zero_grad()
-        accumulate(policy, None, with_old_terms(policy, states, 1), len(states), each)
+        accumulate(policy, None, with_old_terms(policy, states, config), len(states), each)
         gradients.append(policy.head.grad.clone())  # type: ignore[union-attr]
     assert torch.equal(*gradients)
     assert gradients[0].norm() > 0

@@ -61,8 +61,9 @@ def test_a_step_reports_every_metric_and_credit_for_every_unmasking_step() -> No
     assert step.step == 1
     assert set(step.metrics) == {
         "reward/mean", "reward/std_within", "reward/std_between", "reward/brightness", "advantage/std", "loss", "kl",
-        "ratio/mean", "ratio/clipped_share", "entropy", "gradient_norm", "learning_rate", "log_prob", "diversity",
-        "near_duplicates", "filter/rate", "filter/threshold", "filter/resampled_share", "groups/kept", *CLOCKS,
+        "ratio/mean", "ratio/clipped_share", "entropy", "gradient_norm", "learning_rate", "log_prob", "log_prob_gap",
+        "diversity", "near_duplicates", "filter/rate", "filter/threshold", "filter/resampled_share", "groups/kept",
+        *CLOCKS,
     }  # fmt: skip
     assert set(step.credit) == {"ratio", "clipped_share", "kl", "log_prob", "gradient_share"}
     assert all(len(values) == 3 for values in step.credit.values())

@@ -17,6 +17,7 @@ const HEALTH = [
   ["ratio/clipped_share", "Clipped share", "", 0],
   ["kl", "KL to reference", "nats", 0],
   ["ratio/mean", "Ratio", "new / old", null],
+  ["log_prob_gap", "Sampler against learner", "nats a term", 0],
   ["loss", "Loss", "", null],
   ["groups/kept", "Groups kept", "a step", 0],
   ["diversity", "Diversity", "within groups", 0],
