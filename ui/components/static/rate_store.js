@@ -55,19 +55,24 @@ export const ofThisTab = new Store(() => sessionStorage);
  * never overwrite each other's. */
 export class KeptItems {
   constructor(prefix) {
-    Object.assign(this, { prefix, lastTime: 0 });
+    this.prefix = prefix;
+  }
+
+  keys() {
+    return lasting.keys().filter((key) => key.startsWith(this.prefix));
   }
 
   all() {
-    const keys = lasting.keys().filter((key) => key.startsWith(this.prefix));
     // Another tab may have taken one away since.
-    const texts = keys.sort().map((key) => [key, lasting.get(key)]);
+    const texts = this.keys().sort().map((key) => [key, lasting.get(key)]);
     return texts.filter(([, text]) => text).map(([key, text]) => ({ ...JSON.parse(text), key }));
   }
 
+  /** Behind all that is kept, whatever the clock says: set back meanwhile, it would have an undo overtake its vote. */
   add({ key: _, ...item }) {
-    this.lastTime = Math.max(Date.now(), this.lastTime + 1);
-    lasting.set(`${this.prefix}${this.lastTime}-${newId().slice(0, 8)}`, JSON.stringify(item));
+    const times = this.keys().map((key) => parseInt(key.slice(this.prefix.length), 10)).filter(Number.isFinite);
+    const time = Math.max(Date.now(), ...times.map((each) => each + 1));
+    lasting.set(`${this.prefix}${time}-${newId().slice(0, 8)}`, JSON.stringify(item));
   }
 
   remove({ key }) {
