@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from backend.models import LabelPairRow, LabelTaskRow, RaterRow, SampleRow, VoteRow
+from backend.schemas.rater_hash import OF_STUDIO, rater_hash
 
 # Postgres takes at most 65,535 values in one statement.
 _IDS_AT_ONCE = 10_000
@@ -52,7 +52,7 @@ def _line(vote: VoteRow, pair: LabelPairRow, rater: RaterRow, task: LabelTaskRow
         "outcome": vote.outcome,
         "is_swapped": vote.is_swapped,
         "latency_ms": vote.latency_ms,
-        "rater": hashlib.sha256(rater.id.bytes).hexdigest()[:16],
+        "rater": rater_hash(OF_STUDIO, rater.id),
         "is_simulated": rater.is_simulated,
         "is_excluded": rater.is_excluded,
         "is_gold": pair.is_gold,

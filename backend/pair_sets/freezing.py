@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from backend.artifacts import run_folder
 from backend.models import LabelPairRow
-from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.pair_sets.pairs import Pair, PairSource, PairVote
 from backend.preferences.vote_reading import StandingVote, TaskVotes, read_votes, rewards_of
 from backend.schemas.preference import VoteOutcome
+from backend.schemas.rater_hash import OF_STUDIO, rater_hash
 
 # A tie, and both bad, say that neither is better: the soft label in the middle.
 _LABELS = {VoteOutcome.FIRST: 1.0, VoteOutcome.SECOND: 0.0, VoteOutcome.TIE: 0.5, VoteOutcome.BOTH_BAD: 0.5}
-_RATERS = "studio"
 
 
 def voted_pairs(session: Session, runs_dir: Path, task_id: UUID, exclude: Sequence[UUID] = ()) -> PairSource:
@@ -63,7 +63,7 @@ def _counted(told: TaskVotes) -> tuple[dict[UUID, list[PairVote]], Counter[str]]
 
 def _vote(vote: StandingVote, is_simulated: bool) -> PairVote:
     return PairVote(
-        rater=rater_hash(_RATERS, vote.rater_id),
+        rater=rater_hash(OF_STUDIO, vote.rater_id),
         label_0=_LABELS[VoteOutcome(vote.outcome)],
         is_simulated=is_simulated,
         choice=vote.outcome,
@@ -111,5 +111,5 @@ def _about(told: TaskVotes) -> dict[str, Any]:
         "votes_per_pair": task.votes_per_pair,
         "guidelines": list(task.guidelines),
         "runs": sorted({side["run_id"] for pair in told.pairs for side in _sides(pair)}),
-        "excluded_raters": sorted(rater_hash(_RATERS, each) for each in told.excluded),
+        "excluded_raters": sorted(rater_hash(OF_STUDIO, each) for each in told.excluded),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,7 @@ class PairVote:
     """One person's choice, or one program's."""
 
     rater: str
-    """a hash that stands for the rater, the same in all sets of a studio"""
+    """a hash that stands for the rater, the same in all files of a studio: rater_hash"""
     label_0: float
     """1 = the first picture, 0 = the second, a half = neither"""
     is_simulated: bool = False
@@ -56,11 +55,6 @@ class PairSource:
     about: dict[str, Any]
     """where the pairs come from, for whoever reads them"""
     left_out: dict[str, int]
-
-
-def rater_hash(kind: str, name: object) -> str:
-    """What stands for a rater outside: the same rater has one hash, and nobody reads an id from it."""
-    return hashlib.sha256(f"rater:{kind}:{name}".encode()).hexdigest()[:16]
 
 
 def lines_of(pairs: Sequence[Pair]) -> Iterable[bytes]:

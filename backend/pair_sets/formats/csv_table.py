@@ -21,7 +21,8 @@ from backend.pair_sets.formats.rows import (
     prompt_problem,
     refuse_file,
 )
-from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.pair_sets.pairs import Pair, PairSource, PairVote
+from backend.schemas.rater_hash import told_rater
 from backend.spreadsheets import as_written, plain
 
 CSV_FILE = "votes.csv"
@@ -136,7 +137,7 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
         return
     rater, version = line.get("rater") or "", line.get("guideline_version") or ""
     vote = PairVote(
-        rater=rater_hash("csv", rater),
+        rater=told_rater("csv", rater, is_own=bool(line.get("provenance"))),
         label_0=label,
         is_simulated=(line.get("is_simulated") or "").lower() in ("true", "1", "yes"),
         choice=choice,

@@ -1,7 +1,8 @@
 """HPDv2's JSON (Wu et al. 2023, arXiv 2306.09341): one entry a prompt: pictures, ranks, and each person's.
 
 A lower rank is better, equal ranks are a tie: its evaluation numbers the best picture 0. The export is a zip of
-`test.json` and the pictures, whose paths are relative to it; `is_simulated` and `provenance` are this program's own.
+`test.json` and the pictures, whose paths are relative to it; `task`, `label_0`, `is_simulated`
+and `provenance` are this program's own.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from backend.pair_sets.formats.rows import (
     prompt_problem,
     refuse_file,
 )
-from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.pair_sets.pairs import Pair, PairSource, PairVote
 from backend.schemas.preference import VoteOutcome
+from backend.schemas.rater_hash import told_rater
 
 JSON_FILE = "test.json"
 PICTURES = "images"
@@ -43,8 +45,10 @@ def write(source: PairSource) -> Iterator[bytes]:
 def _entry(pair: Pair) -> dict[str, Any]:
     return {
         "prompt": pair.prompt,
+        "task": pair.task,
         "image_path": [f"{PICTURES}/{name}" for name in (pair.image_0, pair.image_1)],
         "rank": _ranks(pair.label_0),
+        "label_0": pair.label_0,
         "raw_annotations": [
             {
                 "rank": _ranks(vote.label_0),
@@ -108,9 +112,11 @@ def _take(gathering: Gathering, new: NewPairSet, shelf: PictureShelf, row: int, 
     for first, second in combinations(range(len(names)), 2):
         given = [each.of(first, second) for each in votes]
         single = tuple(given) if all(vote.rater for vote in given) else ()
-        label = sum(vote.label_0 for vote in given) / len(given)
+        label = sum(vote.label_0 for vote in given) / len(given) if single else _told_label(entry, given)
         provenance = {"row": row} | ({"told": entry["provenance"]} if "provenance" in entry else {})
-        pair = Pair(entry["prompt"], None, str(names[first]), str(names[second]), label, single, provenance)
+        pair = Pair(
+            entry["prompt"], _told_task(entry), str(names[first]), str(names[second]), label, single, provenance
+        )
         gathering.add(pair, row, f"{key}/{second}")
 
 
@@ -153,7 +159,7 @@ def _votes(gathering: Gathering, row: int, entry: dict[str, Any], count: int) ->
         found.append(
             _Ranking(
                 ranks=ranks,
-                rater=_rater(each),
+                rater=_rater(entry, each),
                 is_simulated=bool(each.get("is_simulated")),
                 choice=each.get("choice"),
                 created_at=each.get("created_at"),
@@ -163,16 +169,37 @@ def _votes(gathering: Gathering, row: int, entry: dict[str, Any], count: int) ->
     if found:
         return found
     if (preferred := _ranks_of(entry.get("human_preference"), count)) is not None:
-        return [_Ranking([-each for each in preferred], _rater(entry))]
+        return [_Ranking([-each for each in preferred], _rater(entry, entry))]
     if (ranks := _ranks_of(entry.get("rank"), count)) is not None:
         return [_Ranking(ranks)]
     gathering.refuse(row, "rank", f"it is no list of {count} numbers, one a picture, the best the lowest")
     return None
 
 
-def _rater(told: dict[str, Any]) -> str:
+def _rater(entry: dict[str, Any], told: dict[str, Any]) -> str:
     user = told.get("user_hash")
-    return rater_hash("hpdv2", user) if user else ""
+    return told_rater("hpdv2", user, is_own=_is_own(entry)) if user else ""
+
+
+def _is_own(entry: dict[str, Any]) -> bool:
+    return isinstance(entry.get("provenance"), dict)
+
+
+def _told_task(entry: dict[str, Any]) -> str | None:
+    task = entry.get("task")
+    return task if _is_own(entry) and isinstance(task, str) and task else None
+
+
+def _told_label(entry: dict[str, Any], votes: list[PairVote]) -> float:
+    """The label of a pair without single votes: ranks tell which picture is preferred, but not by what share.
+
+    Where the entry's label says another picture than its ranks, which may have been edited, the ranks count.
+    """
+    ranked = sum(vote.label_0 for vote in votes) / len(votes)
+    label = entry.get("label_0")
+    if not _is_own(entry) or isinstance(label, bool) or not isinstance(label, int | float) or not 0 <= label <= 1:
+        return ranked
+    return float(label) if _ranks(label) == _ranks(ranked) else ranked
 
 
 def _ranks_of(value: Any, count: int) -> list[float] | None:

@@ -22,11 +22,12 @@ from PIL import Image
 from backend.pair_sets.folder import NewPairSet
 from backend.pair_sets.formats.rows import Gathering, choice_of, label_problem, prompt_problem, refuse_file
 from backend.pair_sets.formats.streaming import Outbox
-from backend.pair_sets.pairs import Pair, PairSource, PairVote, rater_hash
+from backend.pair_sets.pairs import Pair, PairSource, PairVote
 from backend.schemas.preference import VoteOutcome
+from backend.schemas.rater_hash import told_rater
 
 NEEDED = ("caption", "jpg_0", "jpg_1", "label_0", "label_1")
-_OWN = ("is_simulated", "choice", "guideline_version", "provenance")
+_OWN = ("task", "rater", "is_simulated", "choice", "guideline_version", "provenance")
 _LOOKED_AT = (*NEEDED, "has_label", "user_id", "created_at", "model_0", "model_1", *_OWN)
 _ROWS_AT_ONCE = 32
 _SUFFIX = ".parquet"
@@ -76,6 +77,7 @@ def _schema(pa: Any) -> Any:
         "user_id": whole,
         "num_example_per_prompt": whole,
         "__index_level_0__": whole,
+        "task": text,
         "rater": text,
         "is_simulated": pa.bool_(),
         "choice": text,
@@ -123,6 +125,7 @@ def _row(pair: Pair, vote: PairVote | None, label: float, number: int) -> dict[s
         "ranking_id": number,
         "user_id": 0 if vote is None else _number(vote.rater),
         "__index_level_0__": number,
+        "task": pair.task,
         "rater": None if vote is None else vote.rater,
         "is_simulated": vote is not None and vote.is_simulated,
         "choice": None if vote is None else vote.choice,
@@ -219,16 +222,28 @@ def _keep(gathering: Gathering, new: NewPairSet, row: int, body: dict[str, Any],
 
 def _pair(row: int, body: dict[str, Any], image_0: str, image_1: str) -> Pair:
     label = float(body["label_0"])
-    user, moment = body.get("user_id"), body.get("created_at")
+    is_own = isinstance(body.get("provenance"), str)
+    user = (body.get("rater") if is_own else None) or body.get("user_id")
+    task = body.get("task") if is_own else None
     choice, version = body.get("choice"), body.get("guideline_version")
     vote = PairVote(
-        rater=rater_hash("pick_a_pic", user),
+        rater=told_rater("pick_a_pic", user, is_own=is_own),
         label_0=label,
         is_simulated=bool(body.get("is_simulated")),
         choice=choice if choice in list(VoteOutcome) else choice_of(label),
-        created_at=moment.replace(tzinfo=UTC).isoformat() if isinstance(moment, datetime) else None,
+        created_at=_moment(body.get("created_at")),
         guideline_version=version if isinstance(version, int) else None,
     )
     told = {"model_0": body.get("model_0"), "model_1": body.get("model_1"), "told": body.get("provenance")}
     provenance = {"row": row} | {key: str(value) for key, value in told.items() if value is not None}
-    return Pair(str(body["caption"]), None, image_0, image_1, label, (vote,) if user else (), provenance)
+    known = task if isinstance(task, str) and task else None
+    return Pair(str(body["caption"]), known, image_0, image_1, label, (vote,) if user else (), provenance)
+
+
+def _moment(told: Any) -> str | None:
+    """A column's moment in UTC, which it is in already where it names no zone, to the microsecond."""
+    if not isinstance(told, datetime):
+        return None
+    # pandas' moments have nanoseconds, which a vote has not: reading what is written cuts them.
+    moment = datetime.fromisoformat(told.isoformat())
+    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)).isoformat()

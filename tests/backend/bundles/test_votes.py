@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -40,6 +42,8 @@ def test_votes_come_with_their_pictures_and_without_the_raters_name(
         (str(keys[1]), True),
     ]
     assert b"Lovelace" not in text
+    exported = api.get(f"/api/v1/label-tasks/{task['id']}/export", params={"format": "csv"}).text
+    assert {vote["rater"] for vote in votes} == {line["rater"] for line in csv.DictReader(io.StringIO(exported))}
     for vote in votes:
         assert vote["guideline"] == task["guideline"]
         for side in (vote["side_0"], vote["side_1"]):

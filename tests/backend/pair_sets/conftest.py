@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from backend.pair_sets.folder import NewPairSet, PairSets
 from backend.pair_sets.pairs import Pair, PairSource, PairVote
 from backend.schemas.pair_set import PairSet
+from backend.schemas.rater_hash import OF_STUDIO, rater_hash
 
 Keep = Callable[..., PairSet]
 
@@ -55,6 +57,16 @@ def source(tmp_path: Path) -> PairSource:
         Pair("=two stars", None, light, bright, 0.0, (), {"model_0": "x", "model_1": "y"}),
     )
     return PairSource(pairs, pictures, {"kind": "label_task", "guideline": "Choose."}, {"gold pairs": 1})
+
+
+@pytest.fixture
+def own(source: PairSource) -> PairSource:
+    """The same, by raters of this studio."""
+    pairs = tuple(
+        replace(pair, votes=tuple(replace(vote, rater=rater_hash(OF_STUDIO, vote.rater)) for vote in pair.votes))
+        for pair in source.pairs
+    )
+    return replace(source, pairs=pairs)
 
 
 @pytest.fixture

@@ -58,6 +58,16 @@ def test_a_zip_is_imported_as_it_was_exported(source: PairSource, pair_sets: Pai
         assert [getattr(vote, name) for vote in votes] == [getattr(vote, name) for vote in expected]
 
 
+def test_an_export_is_imported_with_the_same_raters(own: PairSource, pair_sets: PairSets, tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    path.write_bytes(b"".join(csv_table.write_with_pictures(own)))
+    with pair_sets.making() as new:
+        pairs, _ = csv_table.read(path, path.name, new)
+    assert [[vote.rater for vote in pair.votes] for pair in pairs] == [
+        [vote.rater for vote in pair.votes] for pair in own.pairs
+    ]
+
+
 def imported(folder: Path, pair_sets: PairSets, *lines: str) -> list[Pair]:
     for name, value in (("a.png", 10), ("b.png", 80)):
         (folder / name).write_bytes(picture(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,32 @@ def test_an_export_is_imported_with_every_vote(source: PairSource, pair_sets: Pa
     votes, expected = ([vote for pair in each for vote in pair.votes] for each in (pairs, source.pairs))
     for name in ("label_0", "is_simulated", "choice", "created_at", "guideline_version"):
         assert [getattr(vote, name) for vote in votes] == [getattr(vote, name) for vote in expected], name
+
+
+def test_an_export_is_imported_with_tasks_shares_and_the_same_raters(
+    own: PairSource, pair_sets: PairSets, tmp_path: Path
+) -> None:
+    soft = replace(own.pairs[2], label_0=1 / 3)
+    path = tmp_path / "export.zip"
+    path.write_bytes(b"".join(hpdv2.write(replace(own, pairs=(*own.pairs[:2], soft)))))
+    with pair_sets.making() as new:
+        pairs, _ = hpdv2.read(path, path.name, new)
+    assert [pair.task for pair in pairs] == [pair.task for pair in own.pairs]
+    assert (pairs[2].label_0, pairs[2].votes) == (1 / 3, ())
+    assert [[vote.rater for vote in pair.votes] for pair in pairs] == [
+        [vote.rater for vote in pair.votes] for pair in own.pairs
+    ]
+
+
+def test_of_a_share_that_contradicts_the_ranks_or_is_anothers_the_ranks_count(
+    folder: Path, pair_sets: PairSets
+) -> None:
+    for changes in ({"label_0": 0.25, "provenance": {}}, {"label_0": 0.75}, {"label_0": "x", "provenance": {}}):
+        [pair] = imported(folder, pair_sets, entry(**changes))
+        assert pair.label_0 == 1
+    # A hash of somebody else's says nothing of this studio's raters, so it is hashed as a name is.
+    [pair] = imported(folder, pair_sets, entry(raw_annotations=[{"rank": [1, 2], "user_hash": "0" * 16}]))
+    assert pair.votes[0].rater != "0" * 16
 
 
 def test_the_benchmarks_own_entries_are_read(folder: Path, pair_sets: PairSets) -> None:

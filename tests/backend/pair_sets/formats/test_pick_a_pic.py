@@ -92,6 +92,39 @@ def test_an_export_is_imported_with_its_votes_and_programs(
     assert (pairs[0].provenance["model_0"], pairs[0].provenance["model_1"]) == ("base", "tuned")
 
 
+def test_an_export_is_imported_with_tasks_and_the_same_raters(
+    own: PairSource, pair_sets: PairSets, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(b"".join(pick_a_pic.write(own)))
+    pairs = imported(path, pair_sets)
+    assert [pair.task for pair in pairs] == [pair.task for pair in own.pairs]
+    assert [[vote.rater for vote in pair.votes] for pair in pairs] == [
+        [vote.rater for vote in pair.votes] for pair in own.pairs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "zone", "expected"),
+    [
+        ("us", None, "2026-05-01T10:00:00.000001+00:00"),
+        ("us", "Europe/Berlin", "2026-05-01T10:00:00.000001+00:00"),
+        ("ns", "America/New_York", "2026-05-01T10:00:00.000001+00:00"),
+    ],
+)
+def test_a_moment_is_told_in_utc_whatever_the_columns_zone(
+    unit: str, zone: str | None, expected: str, tmp_path: Path, pair_sets: PairSets
+) -> None:
+    # 2026-05-01T10:00:00.000001 in UTC, and in nanoseconds 789 more.
+    counted = 1_777_629_600_000_001
+    values = [counted * 1000 + 789 if unit == "ns" else counted] * 2
+    path = tmp_path / "rows.parquet"
+    column = pa.array(values, pa.timestamp(unit, tz=zone))
+    pq.write_table(pa.table(rows_of(user_id=[5, 6], created_at=column)), path)
+    [pair] = imported(path, pair_sets)
+    assert [vote.created_at for vote in pair.votes] == [expected, expected]
+
+
 def test_a_pair_shown_the_other_way_round_is_the_same_pair(tmp_path: Path, pair_sets: PairSets) -> None:
     turned = rows_of()
     turned["jpg_0"][1], turned["jpg_1"][1] = turned["jpg_1"][1], turned["jpg_0"][1]
