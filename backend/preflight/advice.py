@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import TrainConfig, run_config_adapter
+from backend.schemas.memory_advice import can_be_sharded
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
-from backend.schemas.scaling import Precision
+from backend.schemas.scaling import Precision, Sharding
 
 Estimated = TrainConfig | SampleConfig | EvaluateConfig
 
@@ -64,7 +65,10 @@ def _of_training(config: TrainConfig) -> Iterator[Change]:
     if not config.scaling.is_gradient_checkpointed:
         why = "the same gradient for about a third more time in the update"
         yield _change(config, "scaling.is_gradient_checkpointed", True, why)
-    if not config.lora.is_enabled:
+    if can_be_sharded(config):
+        why = "each process holds its part; every pass gathers each layer from the others, so it takes longer"
+        yield _change(config, "scaling.sharding", Sharding.FSDP.value, why)
+    if not config.lora.is_enabled and config.scaling.sharding is Sharding.NONE:
         why = "no gradients, moments and reference of all weights; trains adapters instead, another method"
         yield _change(config, "lora.is_enabled", True, why)
     yield from _of_precision(config)

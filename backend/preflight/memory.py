@@ -7,6 +7,7 @@ says how, and tests/bench/measured_peaks.py compares with measured peaks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ SMALLEST_MAPPED = 32 * MIB
 # Feature maps of full size that a block of the decoder holds at once: input, normed, activated, convolved, skipped.
 DECODER_MAPS = 4.5
 DECODED_NUMBERS = 1 << 26
+# What travels over gloo is copied on its way, by threads whose heaps keep what they once held: 2.8 times, as measured.
+GLOO_COPIES = 3
 # Copies of the logits: at the first step of a rollout, beside the next step's forward pass, and in the backward pass.
 FIRST_STEP_COPIES, HELD_COPIES, LOSS_COPIES = 4, 2, 5
 # Numbers a picture token and step in a trajectory: draw, confidence, entropy, terms, order, masks; stacked, then taken
@@ -59,12 +62,13 @@ def memory_of(plan: Plan, device: str, reward_bytes: int = 0, judging: Judging =
         judging: the other networks that judge an evaluation's pictures.
     """
     lasting = _lasting(plan, device, reward_bytes) | {"judges": judging.weight_bytes}
-    moments = {"rollout": _rollout(plan), "decoding": _decoding(plan)}
+    moments = {"rollout": _rollout(plan) | _gathered(plan, device), "decoding": _decoding(plan)}
     if judging.activation_bytes:
         moments["judging"] = {"activations": judging.activation_bytes, "rollout buffers": _buffers(plan) + _shown(plan)}
     if plan.update is not None:
-        moments |= {"backward": _backward(plan), "optimizer": _apply(plan)}
-    by_moment = {}
+        gathered = _gathered(plan, device, 2)
+        moments |= {"backward": _backward(plan) | gathered, "optimizer": _apply(plan) | gathered}
+    by_moment = {"loading": _loading(plan, device)} if plan.num_holders > 1 else {}
     for name, passing in moments.items():
         tensors = passing.get("activations", 0) + passing.get("logits", 0)
         whole = lasting | passing | {"allocator": int(_holes(plan, name, device) * tensors)}
@@ -89,15 +93,45 @@ def _holes(plan: Plan, moment: str, device: str) -> float:
 
 
 def _lasting(plan: Plan, device: str, reward_bytes: int) -> dict[str, int]:
-    policy = (plan.sizes.num_transformer_parameters + plan.sizes.tokenizer.num_parameters) * FLOAT
+    transformer = _part(plan, plan.sizes.num_transformer_parameters)
+    policy = (transformer + plan.sizes.tokenizer.num_parameters) * FLOAT
+    trained = _part(plan, plan.num_trained) * FLOAT
     return {
         "process": PROCESS_BYTES[device],
         "weights": policy + plan.num_adapter * FLOAT,
         "reference": policy * (plan.num_policies - 1),
-        "optimizer": 2 * plan.num_trained * FLOAT,
-        "average": plan.num_trained * FLOAT if plan.has_average else 0,
+        "optimizer": 2 * trained,
+        "average": trained if plan.has_average else 0,
         "rewards": reward_bytes,
     }
+
+
+def _part(plan: Plan, num_numbers: int) -> int:
+    """What one process holds of them."""
+    return math.ceil(num_numbers / plan.num_holders)
+
+
+def _loading(plan: Plan, device: str) -> dict[str, int]:
+    """A policy is read whole before it is cut; the reference the same, beside the policy's part."""
+    whole = plan.sizes.num_transformer_parameters
+    lasting = _lasting(plan, device, 0)
+    return {name: lasting[name] for name in ("process", "weights", "reference")} | {
+        "gathered": (whole - _part(plan, whole)) * FLOAT
+    }
+
+
+def _gathered(plan: Plan, device: str, num_kinds: int = 1) -> dict[str, int]:
+    """What FSDP has whole at once, `num_kinds` 2 where gradients are, too: embedding and head, and of layers two.
+
+    Each is there twice for a moment: as it travels, in one piece, and by tensor. Of embedding and head that moment is
+    another one than that of the layers.
+    """
+    if plan.num_holders == 1:
+        return {}
+    layer = plan.sizes.num_layer_parameters
+    root = plan.sizes.num_transformer_parameters - plan.sizes.num_layers * layer
+    copies = GLOO_COPIES if device == "cpu" else 1
+    return {"gathered": copies * max(num_kinds * (root + 2 * 2 * layer), 2 * root) * FLOAT}
 
 
 def _buffers(plan: Plan) -> int:
@@ -144,10 +178,10 @@ def _pictures_at_once(plan: Plan) -> int:
 def _backward(plan: Plan) -> dict[str, int]:
     update, sizes = plan.update, plan.sizes
     assert update is not None
-    gradient = plan.num_trained * FLOAT
+    gradient = _part(plan, plan.num_trained) * FLOAT
     if update.num_micro_batches == 1 and not plan.num_adapter:
         # The head's is the first that comes; the others take the place of activations that go.
-        gradient = sizes.vocab_size * sizes.hidden_size * FLOAT
+        gradient = sizes.vocab_size * sizes.hidden_size * FLOAT if plan.num_holders == 1 else 0
     rows = update.num_rows * update.num_passes
     return {
         "gradients": gradient,
@@ -161,7 +195,7 @@ def _apply(plan: Plan) -> dict[str, int]:
     sizes = plan.sizes
     largest = sizes.vocab_size * sizes.hidden_size if not plan.num_adapter else 0
     return {
-        "gradients": plan.num_trained * FLOAT,
+        "gradients": _part(plan, plan.num_trained) * FLOAT,
         # The last gradients of a backward pass are the embedding's: of the text and of the codes, dense both.
         "activations": 2 * largest * FLOAT,
         "rollout buffers": _buffers(plan) + _shown(plan),

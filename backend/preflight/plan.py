@@ -12,7 +12,7 @@ from backend.schemas.config import TrainConfig
 from backend.schemas.mask_schedule import masked_counts
 from backend.schemas.objective import Objective
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
-from backend.schemas.scaling import LoRATarget, Precision
+from backend.schemas.scaling import LoRATarget, Precision, Sharding
 
 NUM_TEXT_TOKENS = 16
 """A prompt's tokens with its special ones: about a dozen words, the length of GenEval's longer prompts."""
@@ -81,6 +81,8 @@ class Plan:
     is_checkpointed: bool
     is_half: bool
     num_processes: int
+    num_holders: int = 1
+    """processes that hold weights, gradients, moments, average and reference between them, each a part"""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def _plan_of_training(config: TrainConfig, sizes: PolicySizes) -> Plan:
         is_checkpointed=config.scaling.is_gradient_checkpointed,
         is_half=config.policy.precision is Precision.BFLOAT16,
         num_processes=shares,
+        num_holders=shares if config.scaling.sharding is Sharding.FSDP else 1,
     )
 
 

@@ -51,6 +51,7 @@ WHAT: Mapping[str, str] = {
     "average": "the weights' moving average",
     "rewards": "weights of reward networks",
     "judges": "weights of GenEval's detector, and of the CLIPs and Inception that measure",
+    "gathered": "what sharded weights, and their gradients, are made whole of at a time: embedding, head, two layers",
     "gradients": "one number for every trained one",
     "activations": "what the layers, or the decoder, hold at that moment",
     "logits": "over the picture codes, at the positions that the step reads",
@@ -201,11 +202,14 @@ def _notes(
     if isinstance(config, SampleConfig) and config.extrapolation is not None:
         notes.append("A picture that grows is unmasked window by window: each of them is a step here, of one prompt.")
     if plan.num_processes > 1:
+        exchange = "weights and gradients" if plan.num_holders > 1 else "gradients"
         notes.append(
-            f"Figures are of each of {plan.num_processes} processes; their exchange of gradients is not in them."
+            f"Figures are of each of {plan.num_processes} processes; their exchange of {exchange} is not in them."
         )
     if reward_bytes_of(config):
         notes.append("Reward networks are counted as the published checkpoints of their names.")
     if fits is False and not (changes and changes[-1].fits):
-        notes.append("No setting is left that makes it fit: take a larger device or a smaller policy.")
+        is_sharded = plan.num_holders > 1 or "scaling.sharding" in (change.setting for change in changes)
+        other = ", or adapters (lora.is_enabled), which are trained without sharding" if is_sharded else ""
+        notes.append(f"No setting is left that makes it fit: take a larger device or a smaller policy{other}.")
     return notes

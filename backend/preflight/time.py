@@ -80,13 +80,14 @@ def _update(plan: Plan, device: PreflightDevice) -> float:
     moved = passed.num_sequences * (sizes.num_image_tokens + 2) * _moved_a_row(plan) * times
     moved += rows * sizes.codebook_size * LOSS_PASSES * FLOAT
     # Each micro-batch adds to all gradients once.
-    moved += 3 * plan.num_trained * FLOAT
+    moved += 3 * plan.num_trained / plan.num_holders * FLOAT
     a_part = forward * times / device.operations_per_second + moved / device.bytes_per_second
     kernels = FORWARD_KERNELS * (2 if plan.is_checkpointed else 1) + BACKWARD_KERNELS
     # The texts go through all layers apart.
     a_part = max(a_part, 2 * _launched(plan, device, kernels))
     # AdamW reads and writes weight, gradient and two moments; the average one more.
-    applied = (10 if plan.has_average else 7) * plan.num_trained * FLOAT / device.bytes_per_second
+    trained = plan.num_trained / plan.num_holders
+    applied = (10 if plan.has_average else 7) * trained * FLOAT / device.bytes_per_second
     return update.num_epochs * (update.num_micro_batches * a_part + applied)
 
 

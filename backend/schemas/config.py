@@ -24,7 +24,7 @@ from backend.schemas.pretraining import ClipStageConfig, TokenizerStageConfig, T
 from backend.schemas.prompts import TASK_NAMES, PromptConfig
 from backend.schemas.reward import RewardConfig, RewardName, RewardNormalisation
 from backend.schemas.reward_model import RewardModelConfig
-from backend.schemas.scaling import LoRAConfig, ScalingConfig
+from backend.schemas.scaling import LoRAConfig, ScalingConfig, Sharding
 
 
 class ProbeConfig(Section):
@@ -109,6 +109,21 @@ class TrainConfig(BaseRunConfig):
                 f"grpo.num_selected_steps is {self.grpo.num_selected_steps}, but sampling.num_unmasking_steps is "
                 f"{steps}: lower it to at most {steps}, or set grpo.step_selection to all"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _all_weights_are_sharded_as_they_are(self) -> Self:
+        if self.scaling.sharding is Sharding.NONE:
+            return self
+        for name, is_on in {
+            "lora.is_enabled": self.lora.is_enabled,
+            "policy.is_compiled": self.policy.is_compiled,
+        }.items():
+            if is_on:
+                raise ValueError(
+                    f"scaling.sharding is {self.scaling.sharding.value} and {name} is true: sharded are all weights, "
+                    f"trained as they are and not compiled; set {name} to false, or scaling.sharding to none"
+                )
         return self
 
 

@@ -11,7 +11,7 @@ from backend.schemas.objective_effects import of_objective
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.reward import RewardNormalisation
 from backend.schemas.reward_model import RewardModelConfig
-from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig
+from backend.schemas.scaling import LoRAConfig, Precision, ScalingConfig, Sharding
 
 
 def settings_without_effect(config: RunConfig) -> Iterator[str]:
@@ -75,6 +75,8 @@ def _of_scaling(lora: LoRAConfig, scaling: ScalingConfig) -> Iterator[str]:
                 yield f"lora.{name} has no effect: LoRA is off, all weights are trained."
     if scaling.num_processes == 1 and scaling.timeout_minutes != ScalingConfig.model_fields["timeout_minutes"].default:
         yield "scaling.timeout_minutes has no effect in a single process: it waits for nobody."
+    if scaling.num_processes == 1 and scaling.sharding is not Sharding.NONE:
+        yield "scaling.sharding has no effect in a single process: there is nobody to hold the other parts."
 
 
 def _of_sampling(name: str, sampling: SamplingConfig) -> Iterator[str]:

@@ -8,7 +8,7 @@ from backend.schemas.config import PretrainConfig, RunConfig, TrainConfig
 from backend.schemas.every_run import PolicyConfig
 from backend.schemas.picture_runs import EvaluateConfig, SampleConfig
 from backend.schemas.reward_model import RewardModelConfig
-from backend.schemas.scaling import Precision
+from backend.schemas.scaling import Precision, Sharding
 
 
 def memory_advice(config: RunConfig) -> tuple[str, ...]:
@@ -48,11 +48,19 @@ def _of_training(config: TrainConfig) -> Iterator[str]:
         yield f"raise optimizer.num_micro_batches from {parts} to {min(2 * parts, 1024)}"
     if not config.scaling.is_gradient_checkpointed:
         yield "turn scaling.is_gradient_checkpointed on"
-    if not config.lora.is_enabled:
+    if can_be_sharded(config):
+        yield "set scaling.sharding to fsdp"
+    if not config.lora.is_enabled and config.scaling.sharding is Sharding.NONE:
         yield "turn lora.is_enabled on"
     yield from _of_precision(config.policy)
     if rollout.num_prompts > 1:
         yield f"lower rollout.num_prompts from {rollout.num_prompts} to {rollout.num_prompts // 2}"
+
+
+def can_be_sharded(config: TrainConfig) -> bool:
+    """Whether the processes of a run hold all of the policy each, and could hold a part."""
+    is_whole = config.scaling.num_processes > 1 and config.scaling.sharding is Sharding.NONE
+    return is_whole and not config.lora.is_enabled and not config.policy.is_compiled
 
 
 def _of_precision(policy: PolicyConfig) -> Iterator[str]:

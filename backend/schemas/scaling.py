@@ -19,6 +19,13 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"  # Autocast: weights, moments, the head and all log-probs stay float32.
 
 
+class Sharding(StrEnum):
+    """What of the trained policy each of several processes holds."""
+
+    NONE = "none"  # All of it.
+    FSDP = "fsdp"  # Its part of every tensor; a layer is gathered while it computes (torch's FSDP2).
+
+
 class LoRATarget(StrEnum):
     """A linear map of every layer that can get an adapter; the embedding and the head get none."""
 
@@ -84,6 +91,12 @@ class ScalingConfig(Section):
         le=64,
         title="Processes",
         description="Processes on this machine that share a step, one a GPU; the prompts are divided among them.",
+    )
+    sharding: Sharding = Field(
+        Sharding.NONE,
+        title="Sharding",
+        description="Each process holds all (none), or a part of weights, gradients, moments, average and reference, "
+        "and gathers a layer while it computes (fsdp): less memory, more traffic.",
     )
     timeout_minutes: int = Field(
         30,

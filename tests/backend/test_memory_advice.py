@@ -34,6 +34,16 @@ def test_what_is_set_already_is_left_out_and_at_last_nothing_is_left() -> None:
     assert "take a machine with more memory" in out_of_memory_sentence(smallest, "no room")
 
 
+def test_several_processes_may_share_the_weights_out_but_not_those_beside_an_adapter() -> None:
+    several = {"num_processes": 2}
+    assert "set scaling.sharding to fsdp" in memory_advice(TrainConfig.model_validate({"scaling": several}))
+    for other in ({"lora": {"is_enabled": True}}, {"policy": {"is_compiled": True}}):
+        advice = memory_advice(TrainConfig.model_validate({"scaling": several, **other}))
+        assert "set scaling.sharding to fsdp" not in advice
+    advice = memory_advice(TrainConfig.model_validate({"scaling": several | {"sharding": "fsdp"}}))
+    assert not [each for each in advice if "lora" in each or "sharding" in each]
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

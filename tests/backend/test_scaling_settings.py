@@ -17,6 +17,7 @@ from backend.schemas.effects import settings_without_effect
         ({"kind": "train", "lora": {"rank": 4}}, "lora.rank has no effect: LoRA is off"),
         ({"kind": "train", "lora": {"target_modules": ["fc1"]}}, "lora.target_modules has no effect"),
         ({"kind": "train", "scaling": {"timeout_minutes": 5}}, "scaling.timeout_minutes has no effect"),
+        ({"kind": "train", "scaling": {"sharding": "fsdp"}}, "scaling.sharding has no effect in a single process"),
         ({"kind": "pretrain", "policy": {"precision": "bfloat16"}}, "policy.precision has no effect"),
     ],
 )
@@ -30,6 +31,7 @@ def test_a_setting_that_does_nothing_is_named(config: dict[str, Any], words: str
     [
         {"lora": {"is_enabled": True, "rank": 4, "alpha": 8, "target_modules": ["q_proj"], "export": "both"}},
         {"scaling": {"num_processes": 2, "timeout_minutes": 5, "is_gradient_checkpointed": True}},
+        {"scaling": {"num_processes": 2, "sharding": "fsdp"}},
         {"policy": {"precision": "bfloat16"}},
     ],
 )
@@ -53,3 +55,15 @@ def test_a_batch_s_z_score_is_refused_where_groups_are_judged_apart(setting: dic
     assert TrainConfig.model_validate(calm).rewards[0].normalisation == "batch"
     with pytest.raises(ValueError, match=cure):
         TrainConfig.model_validate(calm | setting)
+
+
+@pytest.mark.parametrize("setting", ["lora.is_enabled", "policy.is_compiled"])
+def test_what_cannot_be_sharded_is_refused_with_the_cure(setting: str) -> None:
+    section, name = setting.split(".")
+    config = {section: {name: True}, "scaling": {"num_processes": 2}}
+    assert TrainConfig.model_validate(config).scaling.sharding == "none"
+    config["scaling"]["sharding"] = "fsdp"
+    with pytest.raises(
+        ValidationError, match=f"scaling.sharding is fsdp and {setting} is true.*set {setting} to false"
+    ):
+        TrainConfig.model_validate(config)

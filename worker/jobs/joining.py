@@ -12,12 +12,13 @@ import torch.distributed as dist
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import RunConfig, TrainConfig, run_config_adapter
+from backend.schemas.scaling import Sharding
 from worker.jobs import follow_job
-from worker.jobs.launch import PEER_LOST
+from worker.jobs.launch import PEER_LOST, leave_words
 from worker.jobs.mistakes import last_words
 from worker.jobs.policies import device_of
 from worker.jobs.ranks import is_orphan, is_rank, rank
-from worker.maskgrpo.processes import ALONE, PeerLostError, Processes
+from worker.maskgrpo.processes import ALONE, PeerLostError, Processes, is_of_a_peer
 
 
 @contextmanager
@@ -43,7 +44,12 @@ def joined_processes(config: RunConfig) -> Iterator[Processes]:
     except RuntimeError as error:
         raise PeerLostError(f"the processes of this run could not find each other: {error}") from error
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        is_sharded = config.scaling.sharding is Sharding.FSDP and dist.get_world_size() > 1
+        yield Processes(dist.get_rank(), dist.get_world_size(), is_sharded=is_sharded)
+    except RuntimeError as error:
+        if isinstance(error, PeerLostError) or not is_of_a_peer(error):
+            raise
+        raise PeerLostError from error
     finally:
         dist.destroy_process_group()
 
@@ -69,5 +75,6 @@ def follow_first(folder: RunFolder, config: RunConfig | None = None) -> int:
         return PEER_LOST
     except (ValueError, OSError) as error:
         print(f"process {rank()}: {last_words(error)}", file=sys.stderr, flush=True)
+        leave_words(last_words(error))
         return 1
     return 0

@@ -5,18 +5,25 @@ It knows no job: only a command line, and what became of the processes that perf
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import TrainConfig, run_config_adapter
 from worker.jobs.ranks import LAUNCHER
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 PEER_LOST = os.EX_PROTOCOL
 """The exit code of a process that ended only because another one did."""
@@ -32,6 +39,8 @@ class Death:
     process_id: int
     exit_code: int
     """negative for the signal that ended it"""
+    words: str = ""
+    """its last, where it left any by `leave_words`"""
 
 
 def num_processes_of(folder: RunFolder) -> int:
@@ -73,7 +82,7 @@ def launch(num_processes: int, arguments: Sequence[str]) -> int:
         try:
             elastic_launch(config, sys.executable)(*arguments)
         except ChildFailedError as error:
-            deaths = {rank: Death(failure.pid, failure.exitcode) for rank, failure in error.failures.items()}
+            deaths = {rank: _death(failure) for rank, failure in error.failures.items()}
         except SignalException as error:
             deaths = {0: Death(os.getpid(), -int(error.sigval))}
         else:
@@ -93,6 +102,20 @@ def first_cause(deaths: Mapping[int, Death]) -> tuple[int, Death]:
     )
 
 
+def leave_words(words: str) -> None:
+    """Leaves the last words of a process that is not the first, which alone can speak, for its launcher to say.
+
+    By torchrun's own means: a file that its agent reads when a process has failed.
+    """
+    if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        Path(path).write_text(json.dumps({"message": words, "timestamp": int(time.time())}))
+
+
+def _death(failure: ProcessFailure) -> Death:
+    has_words = os.path.isfile(failure.error_file)
+    return Death(failure.pid, failure.exitcode, failure.message if has_words else "")
+
+
 def _end_as(cause: tuple[int, Death], num_processes: int) -> int:
     rank, death = cause
     who = f"process {rank} of {num_processes} (pid {death.process_id})"
@@ -100,7 +123,8 @@ def _end_as(cause: tuple[int, Death], num_processes: int) -> int:
         print("a process has gone or was silent for longer than scaling.timeout_minutes", file=sys.stderr, flush=True)
         return PEER_LOST
     if death.exit_code >= 0:
-        print(f"{who} ended with exit code {death.exit_code}; the lines before say why", file=sys.stderr, flush=True)
+        words = death.words or f"ended with exit code {death.exit_code}; the lines before say why"
+        print(f"{who}: {words}", file=sys.stderr, flush=True)
         return death.exit_code
     number = signal.Signals(-death.exit_code)
     print(f"{who} was ended by {number.name}, so the others were ended too", file=sys.stderr, flush=True)

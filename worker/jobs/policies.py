@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from backend.artifacts import RunFolder
 from backend.machine import num_cores
@@ -130,16 +132,16 @@ def _load(path: Path, config: PolicyConfig) -> ShowoPolicy:
     return policy
 
 
-def export_policy(policy: ShowoPolicy, folder: RunFolder) -> None:
-    """Writes the run's final policy, which other runs and other programs load."""
-    write_policy(policy, folder.path(EXPORTED_POLICY))
+def export_policy(policy: ShowoPolicy, folder: RunFolder, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Writes the run's final policy, which other runs and other programs load; `weights` as in `save_policy`."""
+    write_policy(policy, folder.path(EXPORTED_POLICY), weights)
 
 
-def write_policy(policy: ShowoPolicy, path: Path) -> None:
+def write_policy(policy: ShowoPolicy, path: Path, weights: Mapping[str, Tensor] | None = None) -> None:
     """Writes a model folder in Show-o's published format, whole or not at all, in the place of an earlier one.
 
     Raises:
         OSError: when the disk is full or cannot be written; nothing is left behind.
     """
     with whole_folder(path) as temporary:
-        save_policy(policy, temporary)
+        save_policy(policy, temporary, weights)

@@ -64,6 +64,10 @@ class Probe:
         yield self.against_base
         return (yield self._store(folder, policy, shown, step, "policy"))
 
+    def accompany(self, policy: Policy) -> None:
+        """Makes the pictures of `measure` and keeps none: another process needs this one's part of each pass."""
+        self._measure(policy)
+
     def state_dict(self) -> dict[str, Any]:
         """The base's outcomes."""
         return {"base": None if self._base is None else self._base.to_state()}
@@ -88,15 +92,20 @@ def sample_now(
     sampling: SamplingConfig, seed: int, texts: Sequence[str], policy: Policy, folder: RunFolder, step: int
 ) -> SamplesMade:
     """Pictures of the policy as it is now: of own prompts, or of a held-out caption of each task."""
+    groups = tuple(
+        store_shown(folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "sample_now", framed=(0,))
+        for index, each in enumerate(shown_now(sampling, seed, texts, policy))
+    )
+    num_pictures = len(groups) * _NUM_SAMPLES_NOW
+    return SamplesMade(step=step, purpose="sample_now", groups=groups, num_done=num_pictures, num_total=num_pictures)
+
+
+def shown_now(sampling: SamplingConfig, seed: int, texts: Sequence[str], policy: Policy) -> list[Shown]:
+    """The pictures of `sample_now`, not yet stored."""
     prompts = list(texts) or [caption.text for caption in heldout_captions(_NUM_PROMPTS_NOW, "captions")]
     prompts = prompts[:_NUM_PROMPTS_NOW]
     seeds = [
         tuple(derived_seed(seed, "sample now", row, sample) for sample in range(_NUM_SAMPLES_NOW))
         for row in range(len(prompts))
     ]
-    groups = tuple(
-        store_shown(folder, policy, each, GroupLabel(step, index, each.prompt, "policy"), "sample_now", framed=(0,))
-        for index, each in enumerate(show(policy, prompts, seeds, sampling))
-    )
-    num_pictures = len(prompts) * _NUM_SAMPLES_NOW
-    return SamplesMade(step=step, purpose="sample_now", groups=groups, num_done=num_pictures, num_total=num_pictures)
+    return show(policy, prompts, seeds, sampling)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from backend.artifacts import RunFolder
 from backend.schemas.config import TrainConfig
@@ -24,9 +25,10 @@ from worker.jobs.checkpoints import (
     read_checkpoint,
     save_checkpoint,
 )
+from worker.jobs.errands import Errand
 from worker.jobs.pictures import Place, write_group
 from worker.jobs.policies import START_POLICY, keep_start, prepare_torch
-from worker.jobs.probe import Probe, sample_now
+from worker.jobs.probe import Probe, sample_now, shown_now
 from worker.jobs.prompts import CaptionSource, own_texts
 from worker.jobs.protocol import Job, JobPart, outcome_of
 from worker.jobs.records import number, training_group
@@ -47,16 +49,15 @@ def train_job(config: TrainConfig, folder: RunFolder, processes: Processes = ALO
     steps = training.steps()
     while True:
         outcome = outcome_of(flags)
-        if not processes.told(outcome is None):
-            assert outcome is not None
+        processes.told(Errand.STEP if outcome is None else Errand.END)
+        if outcome is not None:
             return outcome
         started = time.monotonic()
         step = next(steps, None)
         if step is None:
             break
         flags = yield from training.finish_step(step, started)
-    with training.state.optimizer.averaged():
-        training.tuning.export()
+    training.export()
     return RunStatus.SUCCEEDED
 
 
@@ -71,8 +72,10 @@ def follow(config: TrainConfig, folder: RunFolder, processes: Processes) -> None
     training.load(None)
     steps = training.steps()
     # What the first process is asked reaches all of them here, so they stop before the same step.
-    while processes.told(True):
-        if next(steps, None) is None:
+    while (errand := processes.told(Errand.END)) is not Errand.END:
+        if errand is not Errand.STEP:
+            training.accompany(errand)
+        elif next(steps, None) is None and not processes.is_sharded:
             return
 
 
@@ -98,7 +101,8 @@ class Training:
         self._config = config
         self._folder = folder
         self._processes = processes
-        self.tuning = Tuning(config, folder, has_reference=processes.is_first or config.grpo.kl_beta > 0)
+        has_reference = processes.is_measuring or config.grpo.kl_beta > 0
+        self.tuning = Tuning(config, folder, has_reference=has_reference, is_sharded=processes.is_sharded)
         self.policy = self.tuning.policy
         self._texts = own_texts(config.prompts, folder)
         self.state = TrainerState(self.policy, CaptionSource(config.prompts, config.seed, self._texts), config)
@@ -126,6 +130,7 @@ class Training:
         flags = yield from checkpoints_told(self._folder, checkpoint, problems, flags)
         if self._probe.is_wanted and not self._probe.has_base and outcome_of(flags) is None:
             assert self.tuning.reference is not None, "the first process has a reference"
+            self._call_for(Errand.BASE)
             flags = yield from self._probe.measure_base(self.tuning.reference, self._folder)
         return flags
 
@@ -141,7 +146,7 @@ class Training:
 
     def steps(self) -> Iterator[TrainStep]:
         """The steps that are left."""
-        return train(
+        for step in train(
             self.policy,
             self.tuning.reference,
             build_reward(with_folders(self._config.rewards, self._folder)),
@@ -149,7 +154,31 @@ class Training:
             self._config,
             self.state,
             self._processes,
-        )
+        ):
+            self.tuning.end_step()
+            yield step
+
+    def accompany(self, errand: Errand) -> None:
+        """What a process that follows does beside its steps where the weights are sharded: its part, and no files."""
+        if errand is Errand.STATE:
+            self.state.state_dict()
+            return
+        with self.state.optimizer.averaged():
+            if errand is Errand.WEIGHTS:
+                self.state.optimizer.whole_weights()
+            elif errand is Errand.SAMPLE:
+                shown_now(self._config.evaluation_sampling, self._config.seed, self._texts, self.policy)
+            elif errand is Errand.PROBE:
+                self._probe.accompany(self.policy)
+            elif errand is Errand.BASE:
+                assert self.tuning.reference is not None, "where weights are sharded every process has a reference"
+                self._probe.accompany(self.tuning.reference)
+
+    def export(self) -> None:
+        """Writes the finished policy; sharded, it is the last that the processes do together."""
+        with self.state.optimizer.averaged():
+            self.tuning.export(self._whole_weights())
+        self._call_for(Errand.END)
 
     def finish_step(self, step: TrainStep, started: float) -> JobPart:
         """Files, then the step's event, then what was asked for or is due; the checkpoint comes last of all."""
@@ -167,9 +196,11 @@ class Training:
             flags = yield _told(alarm, step.step)
         with self.state.optimizer.averaged():
             if flags.is_sample_requested:
+                self._call_for(Errand.SAMPLE)
                 flags = yield self._sample_now(step.step)
             is_probe_due = self._probe.is_wanted and self._is_due(self._config.probe.every_num_steps)
             if is_probe_due and not flags.is_cancel_requested:
+                self._call_for(Errand.PROBE)
                 flags = yield from self._probe.measure(self.policy, self._folder, step.step)
                 flags = yield from self._told_of_probe(step.step, flags)
         if self._must_save(flags):
@@ -232,9 +263,20 @@ class Training:
     def _write_policy(self, path: Path) -> None:
         """The weights that evaluation uses: the average, where there is one."""
         with self.state.optimizer.averaged():
-            self.tuning.write(path)
+            self.tuning.write(path, self._whole_weights())
+
+    def _whole_weights(self) -> dict[str, Tensor] | None:
+        """All of the weights where this process holds a part of each; None where it holds them all."""
+        self._call_for(Errand.WEIGHTS)
+        return self.state.optimizer.whole_weights() if self._processes.is_sharded else None
+
+    def _call_for(self, errand: Errand) -> None:
+        """Has the others do their part of what needs all weights; where each holds them all it needs nobody."""
+        if self._processes.is_sharded:
+            self._processes.told(errand)
 
     def _state(self) -> dict[str, object]:
+        self._call_for(Errand.STATE)
         return {
             "trainer": self.state.state_dict(),
             "probe": self._probe.state_dict(),

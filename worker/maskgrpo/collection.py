@@ -16,7 +16,7 @@ from worker.maskgrpo.sample_filter import SampleFilter
 from worker.maskgrpo.sampling import rollout
 from worker.maskgrpo.seeds import derived_seed
 from worker.maskgrpo.transition import term_options
-from worker.maskgrpo.types import Group, Policy, RewardFunction, Rewards
+from worker.maskgrpo.types import Group, Policy, RewardFunction, Rewards, Trajectory
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ class Collector:
         with self._processes.together():
             own = [places[index] for index in self._processes.share(len(places))]
             groups = self._make(prompts, own, step, number) if own else []
+            if self._processes.num_idle(len(places), 1):
+                self._trajectory(prompts, places[:1], step, number)
         started = time.perf_counter()
         groups = self._processes.gathered([_moved(group, torch.device("cpu")) for group in groups])
         groups = [_moved(group, self._policy.device) for group in groups]
@@ -101,12 +103,10 @@ class Collector:
 
     def _make(self, prompts: Sequence[str], places: Sequence[int], step: int, number: int) -> list[Group]:
         """Rolls out the groups at the given places as one batch."""
-        size, run_seed = self._config.rollout.group_size, self._config.seed
-        seeds = [derived_seed(run_seed, "rollout", step, place, j, number) for place in places for j in range(size)]
+        size, grpo = self._config.rollout.group_size, self._config.grpo
         texts = [prompts[place] for place in places for _ in range(size)]
         started = time.perf_counter()
-        grpo = self._config.grpo
-        trajectory = rollout(self._policy, texts, seeds, self._config.sampling, grpo.transition, term_options(grpo))
+        seeds, trajectory = self._trajectory(prompts, places, step, number)
         with torch.no_grad():
             decoded = self._policy.decode(trajectory.codes)
         pictures = decoded.cpu()
@@ -130,6 +130,15 @@ class Collector:
             )
             groups.append(group)
         return groups
+
+    def _trajectory(
+        self, prompts: Sequence[str], places: Sequence[int], step: int, number: int
+    ) -> tuple[list[int], Trajectory]:
+        """Unmasks the groups at the given places as one batch; gives each rollout's seed too."""
+        size, run_seed, grpo = self._config.rollout.group_size, self._config.seed, self._config.grpo
+        seeds = [derived_seed(run_seed, "rollout", step, place, j, number) for place in places for j in range(size)]
+        texts = [prompts[place] for place in places for _ in range(size)]
+        return seeds, rollout(self._policy, texts, seeds, self._config.sampling, grpo.transition, term_options(grpo))
 
     def _reward(self, pictures: Tensor, prompts: list[str]) -> Rewards:
         started = time.perf_counter()

@@ -91,6 +91,15 @@ def accumulate(
     )
 
 
+def pass_for_nothing(policy: Policy, reference: Policy | None, transitions: Transitions, config: TrainConfig) -> None:
+    """Makes the passes of a micro-batch, with a gradient of 0: other processes need this one's part of the weights."""
+    made = replayed(policy, transitions, config)
+    if reference is not None:
+        with torch.no_grad():
+            replayed(reference, transitions, config)
+    made.logits.backward(torch.zeros_like(made.logits))
+
+
 def _accumulate(
     policy: Policy,
     reference: Policy | None,

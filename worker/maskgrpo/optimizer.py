@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from backend.schemas.algorithm import LearningRateSchedule, OptimizerConfig
+from worker.maskgrpo.sharded import clip_gradients, fill, kept, own_part
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class PolicyOptimizer:
         A gradient of exactly 0 says nothing, yet AdamW would go on by its momentum and decay: it is not applied.
         """
         learning_rate = self.learning_rate(step)
-        norm = float(nn.utils.clip_grad_norm_(self._parameters.values(), self.config.max_gradient_norm))
+        norm = clip_gradients(self._parameters.values(), self.config.max_gradient_norm)
         if norm == 0 or not math.isfinite(norm):
             return Update(norm, learning_rate, is_applied=False)
         for group in self._adamw.param_groups:
@@ -105,7 +106,7 @@ class PolicyOptimizer:
         if self.config.ema_decay == 0:
             return
         for name, parameter in self._parameters.items():
-            self._average[name].lerp_(parameter.detach(), 1 - self.config.ema_decay)
+            own_part(self._average[name]).lerp_(own_part(parameter), 1 - self.config.ema_decay)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -123,22 +124,30 @@ class PolicyOptimizer:
     def _swap(self) -> None:
         """Exchanges weights and average one by one: a copy of all of them might not fit beside them."""
         for name, parameter in self._parameters.items():
-            held = parameter.detach().clone()
-            parameter.copy_(self._average[name])
-            self._average[name].copy_(held)
+            weights, average = own_part(parameter), own_part(self._average[name])
+            held = weights.clone()
+            weights.copy_(average)
+            average.copy_(held)
         self._is_swapped = not self._is_swapped
 
     def state_dict(self) -> dict[str, object]:
-        """Parameters, their average where there is one, and AdamW's moments by parameter name; copies on the CPU."""
+        """Parameters, their average where there is one, and AdamW's moments by parameter name; copies on the CPU.
+
+        Sharded ones are gathered one after the other: all processes must ask together, and the first gets them.
+        """
         assert not self._is_swapped, "a state is taken outside of `averaged`"
         moments = {
-            name: {key: _kept(value) for key, value in self._adamw.state[parameter].items()}
+            name: {key: kept(value) for key, value in self._adamw.state[parameter].items()}
             for name, parameter in self._parameters.items()
             if parameter in self._adamw.state
         }
-        parameters = {name: _kept(parameter) for name, parameter in self._parameters.items()}
-        average = {name: _kept(value) for name, value in self._average.items()}
+        parameters = {name: kept(parameter) for name, parameter in self._parameters.items()}
+        average = {name: kept(value) for name, value in self._average.items()}
         return {"parameters": parameters, "average": average, "moments": moments}
+
+    def whole_weights(self) -> dict[str, Tensor]:
+        """The parameters by name as they are now, gathered as `state_dict` does it."""
+        return {name: kept(parameter) for name, parameter in self._parameters.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up a saved state.
@@ -153,19 +162,20 @@ class PolicyOptimizer:
             )
         with torch.no_grad():
             for name, parameter in self._parameters.items():
-                parameter.copy_(state["parameters"][name])
+                fill(parameter, state["parameters"][name])
             average = state["average"] or state["parameters"]
             for name, value in self._average.items():
-                value.copy_(average[name])
+                fill(value, average[name])
         self._adamw.state.clear()
         for name, moments in state["moments"].items():
             parameter = self._parameters[name]
             self._adamw.state[parameter] = {
-                key: value.clone() if key == "step" else value.to(parameter.device, copy=True)
-                for key, value in moments.items()
+                key: value.clone() if key == "step" else _like(parameter, value) for key, value in moments.items()
             }
 
 
-def _kept(value: Tensor) -> Tensor:
-    """A copy that training does not change; on the CPU, for a GPU has no room for another one."""
-    return value.detach().to("cpu", copy=True)
+def _like(parameter: nn.Parameter, whole: Tensor) -> Tensor:
+    """A copy of a whole tensor that lies, and is sharded, as the parameter is."""
+    made = torch.zeros_like(parameter.detach())
+    fill(made, whole)
+    return made

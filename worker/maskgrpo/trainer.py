@@ -88,7 +88,8 @@ def train(
         config: the run's.
         state: where to go on; made anew when None.
         processes: those that share every step. Each drives a generator of its own, with the same arguments and in the
-            same measure, and is yielded the same steps but for the seconds; the first alone measures an unweighted KL.
+            same measure, and is yielded the same steps but for the seconds; the first alone measures an unweighted KL,
+            and where the weights are sharded all do.
 
     Yields:
         The steps that are left, `config.num_steps` in all.
@@ -120,7 +121,7 @@ def _training_step(
     prompts = state.prompt_source.next_prompts(config.rollout.num_prompts)
     collection = collector.collect(prompts, state.step, state.sample_filter)
     started = time.perf_counter()
-    measured_against = reference if processes.is_first else None
+    measured_against = reference if processes.is_measuring else None
     kl_by_step = _measured_kl(measured_against, collection, config, state.step, policy)
     reports = optimize(policy, reference, collection.groups, config, state.optimizer, state.step, processes)
     seconds_update = time.perf_counter() - started

@@ -13,7 +13,7 @@ from backend.schemas.algorithm import StepSelection
 from backend.schemas.config import TrainConfig
 from backend.schemas.objective import Objective
 from worker.maskgrpo import forward_process
-from worker.maskgrpo.gradient import Accumulated, accumulate, joined_metrics, with_old_terms
+from worker.maskgrpo.gradient import Accumulated, accumulate, joined_metrics, pass_for_nothing, with_old_terms
 from worker.maskgrpo.loss import TransitionMetrics
 from worker.maskgrpo.optimizer import PolicyOptimizer
 from worker.maskgrpo.processes import ALONE, Processes
@@ -112,13 +112,15 @@ def optimize(
     passes = _passes(kept, config, step, policy, processes)
     penalising = reference if config.grpo.kl_beta > 0 else None
     for epoch in range(config.grpo.num_epochs):
-        steps, own = passes[epoch % len(passes)]
+        steps, own, spare = passes[epoch % len(passes)]
         num_transitions = len(steps) * num_rollouts // num_kept_rollouts
         optimizer.zero_gradient()
         with processes.together():
             found = accumulate(policy, penalising, own, num_transitions, config, is_first_pass=epoch == 0)
+            for _ in range(processes.num_idle(len(steps), config.optimizer.num_micro_batches)):
+                pass_for_nothing(policy, penalising, spare, config)
         if len(passes) == 1 and epoch == 0:
-            passes = [(steps, replace(own, old_terms=found.terms))]
+            passes = [(steps, replace(own, old_terms=found.terms), spare)]
         processes.sum_gradients(optimizer.parameters)
         loss, metrics, squares = _pooled(found, processes)
         update = optimizer.apply(step)
@@ -134,21 +136,24 @@ def optimize(
 
 def _passes(
     kept: Sequence[Group], config: TrainConfig, step: int, policy: Policy, processes: Processes
-) -> list[tuple[Tensor, Transitions]]:
-    """What the passes are over: (M,) unmasking steps of the whole, and this process's share. One for all, or one each.
+) -> list[tuple[Tensor, Transitions, Transitions]]:
+    """What the passes are over: (M,) unmasking steps of the whole, this process's share, and one to pass for nothing.
 
-    It is called before the first update. A pass that chooses anew gets its old terms here, for the policy that they
-    are of is gone when it begins; the first pass has no need of them.
+    One for all passes, or one each. It is called before the first update. A pass that chooses anew gets its old terms
+    here, for the policy that they are of is gone when it begins; the first pass has no need of them.
     """
     is_redrawn = config.grpo.step_selection is StepSelection.RANDOM and config.grpo.objective is Objective.TRAJECTORY
     passes = []
     for epoch in range(config.grpo.num_epochs if is_redrawn else 1):
         transitions = chosen_transitions(kept, config, step, epoch, policy)
         own = _share(transitions, processes)
+        spare = transitions.index(torch.zeros(1, dtype=torch.long, device=transitions.step.device))
         if epoch:
             with processes.together():
                 own = with_old_terms(policy, own, config)
-        passes.append((transitions.step, own))
+                for _ in range(processes.num_idle(len(transitions), config.optimizer.num_micro_batches)):
+                    with_old_terms(policy, spare, config)
+        passes.append((transitions.step, own, spare))
     return passes
 
 

@@ -3,11 +3,12 @@
 It knows which parts make a policy, no training and no sampling.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from worker.showo.model import Showo, ShowoConfig
@@ -140,16 +141,22 @@ def load_vq(source: str | Path, device: str | torch.device = "cpu", dtype: torch
     return part.module.requires_grad_(False).eval()
 
 
-def save_policy(policy: ShowoPolicy, folder: Path) -> None:
+def save_policy(policy: ShowoPolicy, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
     """Write a policy in the published format; what `load_policy` reads back is equal bit for bit.
 
     The language model keeps its hub name, by which Show-o's own code finds it; its files lie in `llm/` all the same.
+
+    Args:
+        policy: the policy.
+        folder: is made where it is not.
+        weights: the transformer's, whole, by the policy's names of them, where the policy holds a part of each only.
     """
     llm, vq = folder / "llm", folder / "vq"
     llm.mkdir(parents=True, exist_ok=True)
     config = policy.showo.config
     write_json(folder / "config.json", published_config(config, has_projector=policy.mm_projector is not None))
-    write_weights(folder / WEIGHT_NAMES[0], _as_published(policy.showo, policy.mm_projector).state_dict())
+    own = {name.removeprefix("showo."): tensor for name, tensor in (weights or {}).items()}
+    write_weights(folder / WEIGHT_NAMES[0], _as_published(policy.showo, policy.mm_projector).state_dict() | own)
     write_json(llm / "config.json", phi_config(config))
     if policy.tokenizer is not None:
         policy.tokenizer.save_pretrained(llm)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
 from backend.artifacts import RunFolder
-from worker.jobs.launch import PEER_LOST, Death, first_cause, num_processes_of
+from worker.jobs.launch import PEER_LOST, Death, first_cause, launch, num_processes_of
 
 LOST, ENDED = Death(11, PEER_LOST), Death(12, -signal.SIGTERM)
 
@@ -41,3 +42,21 @@ def test_a_run_asks_for_its_processes(folder: RunFolder, content: bytes | None, 
     if content is not None:
         folder.write("config.json", content)
     assert num_processes_of(folder) == num_processes
+
+
+@pytest.mark.slow
+def test_the_last_words_of_who_failed_are_the_launcher_s_last(capfd: pytest.CaptureFixture[str]) -> None:
+    performed = """
+import os, sys, time
+from worker.jobs.launch import leave_words
+if os.environ["RANK"] == "0":
+    time.sleep(60)
+leave_words("the reward is broken")
+sys.exit(1)
+"""
+    started = time.monotonic()
+    assert launch(2, ["-c", performed]) == 1
+    assert time.monotonic() - started < 50
+    *_, last = capfd.readouterr().err.splitlines()
+    assert last.startswith("process 1 of 2 (pid ")
+    assert last.endswith("): the reward is broken")

@@ -192,6 +192,15 @@ def test_shares_are_in_order_and_even_to_within_one(num_items: int, shares: list
     assert [list(Processes(rank, 3).share(num_items)) for rank in range(3)] == shares
 
 
+@pytest.mark.parametrize(
+    ("num_items", "num_parts", "idle"), [(5, 2, [0, 0, 1]), (2, 4, [0, 0, 1]), (7, 2, [0, 0, 0]), (1, 1, [0, 1, 1])]
+)
+def test_where_weights_are_sharded_all_make_as_many_passes(num_items: int, num_parts: int, idle: list[int]) -> None:
+    sharded = [Processes(rank, 3, is_sharded=True) for rank in range(3)]
+    assert [each.num_idle(num_items, num_parts) for each in sharded] == idle
+    assert [Processes(rank, 3).num_idle(num_items, num_parts) for rank in range(3)] == [0, 0, 0]
+
+
 def test_alone_nothing_is_exchanged() -> None:
     weights = nn.Parameter(torch.ones(1))
     ALONE.sum_gradients([weights])
