@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -49,8 +50,14 @@ def reward_models(session: Session, runs_dir: Path, rows: Sequence[RunRow]) -> l
 
 def list_rewards(session: Session, runs_dir: Path) -> list[KnownReward]:
     """Every reward by name."""
+    return known_rewards(has_learned=bool(newest_proven(session, runs_dir, limit=1)))
+
+
+def newest_proven(session: Session, runs_dir: Path, *, limit: int) -> list[str]:
+    """The sources of the newest reward models that may be trained on, at most `limit`."""
     rows = runs.list_runs(session, limit=NUM_ASKED, statuses=(RunStatus.SUCCEEDED,), kinds=(RunKind.REWARD_MODEL,))
-    return known_rewards(has_learned=any(_refusal(f"run:{row.id}", runs_dir) is None for row in rows))
+    sources = (f"run:{row.id}" for row in rows)
+    return list(islice((source for source in sources if _refusal(source, runs_dir) is None), limit))
 
 
 def _reward_model(row: RunRow, runs_dir: Path, users: tuple[UUID, ...]) -> RewardModel:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend import queue
 from backend.dependencies import RunsDirDep, SessionDep
-from backend.reward_models.service import list_rewards
+from backend.reward_models.service import list_rewards, newest_proven
 from backend.reward_tests.folder import FOLDER, SENT, RewardTestFolder, create_test, find_test, sent_picture
 from backend.runs.aliases import freeze
 from backend.samples import repository as samples
@@ -22,6 +22,9 @@ from backend.schemas.known_reward import Availability
 from backend.schemas.reward import RewardConfig, RewardName
 from backend.schemas.reward_test import RewardTest, RewardTestCreate
 
+# So many learned rewards are asked where none is named: each reads weights of its own.
+NUM_LEARNED = 3
+
 router = APIRouter(prefix="/reward-tests", tags=["rewards"])
 
 
@@ -29,7 +32,8 @@ router = APIRouter(prefix="/reward-tests", tags=["rewards"])
 def create_reward_test(
     session: SessionDep, runs_dir: RunsDirDep, response: Response, wanted: RewardTestCreate
 ) -> RewardTest:
-    """Asks rewards about a picture; read the test until it is done. Without rewards, all that are here are asked.
+    """Asks rewards about a picture; read the test until it is done. Without rewards, all that are here are asked,
+    of learned ones the newest three that are better than chance.
 
     An alias is replaced by the reward model that it means now.
     """
@@ -71,13 +75,14 @@ def _picture(session: Session, runs_dir: Path, wanted: RewardTestCreate) -> byte
 
 
 def _all_here(session: Session, runs_dir: Path) -> tuple[RewardConfig, ...]:
-    """Every reward that needs nothing more; of learned ones the newest proven."""
-    found = [
+    """Every reward that needs nothing more; of learned ones the newest that may be trained on."""
+    named = [
         RewardConfig(name=each.name, source=each.source)
         for each in list_rewards(session, runs_dir)
         if each.availability is Availability.HERE and each.name is not RewardName.LEARNED
     ]
-    return tuple(found)
+    learned = newest_proven(session, runs_dir, limit=NUM_LEARNED)
+    return (*named, *(RewardConfig(name=RewardName.LEARNED, source=source) for source in learned))
 
 
 def _send(folder: RewardTestFolder) -> None:

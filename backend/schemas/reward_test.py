@@ -36,7 +36,7 @@ class RewardTestCreate(WireModel):
         None, max_length=MAX_PICTURE_CHARACTERS, description="A PNG, JPEG or WebP in base64, at most 675 kB"
     )
     rewards: tuple[RewardConfig, ...] = Field(
-        (), max_length=16, description="Empty = all that need nothing that is not here"
+        (), max_length=16, description="Empty = all that are here, and the newest three learned ones"
     )
 
     @model_validator(mode="after")

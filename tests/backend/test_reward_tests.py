@@ -18,8 +18,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend import queue
 from backend.catalogue import repository as catalogue
 from backend.db import transaction
+from backend.models import RunRow
 from backend.reward_tests.folder import FOLDER, RewardTestFolder
 from backend.schemas.reward_test import RewardAnswer, RewardTestResult
+from tests.backend.registry.conftest import learned
+from tests.backend.reward_models import report_with
+
+__all__ = ["learned"]
 
 TESTS = "/api/v1/reward-tests"
 
@@ -70,6 +75,19 @@ def test_a_picture_that_is_sent_is_tested_by_every_reward_that_is_here(
     assert broker(queue.INTERACTIVE_QUEUE) == [test["id"]]
     with Image.open(io.BytesIO(api.get(test["image_url"]).content)) as kept:
         assert (kept.format, kept.size) == ("PNG", (32, 32))
+
+
+def test_the_newest_learned_rewards_that_are_proven_are_asked_too(
+    api: TestClient, hear: Callable[[], None], learned: Callable[..., RunRow], tmp_path: Path
+) -> None:
+    hear()
+    sources = [f"run:{learned(str(number)).id}" for number in range(6)]
+    report = tmp_path / "runs" / sources[-1].removeprefix("run:") / "exports/reward/report.json"
+    report.write_text(report_with(accuracy=(0.55, 0.45, 0.65)).model_dump_json())
+    test = api.post(TESTS, json={"prompt": "a red circle", "image": picture()}).json()
+    asked = RewardTestFolder(tmp_path / FOLDER, test["id"]).request.rewards
+    assert [each.source for each in asked if each.name == "learned"] == sources[4:1:-1]
+    assert test["num_rewards"] == 5 + 3
 
 
 def test_a_sample_of_the_studio_is_tested(api: TestClient, hear: Callable[[], None], sample_url: str) -> None:

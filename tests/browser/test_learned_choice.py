@@ -55,7 +55,7 @@ def test_launch_offers_names_and_aliases_and_says_what_stands_behind(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_sandbox_asks_learned_rewards_and_says_why_one_cannot_be_asked(
+def test_the_sandbox_asks_the_rewards_that_are_ticked_and_says_why_one_cannot_be_asked(
     open_page: OpenPage, taste: RewardModel, coin: RewardModel, tmp_path: Path, width: int
 ) -> None:
     Image.new("RGB", (64, 64), "blue").save(tmp_path / "blue.png")
@@ -65,10 +65,18 @@ def test_the_sandbox_asks_learned_rewards_and_says_why_one_cannot_be_asked(
     expect(line).to_contain_text("no better than chance")
     known = page.locator(".u-learned label", has_text="a taste for blue")
     expect(known).to_contain_text("alias:taste")
-    known.get_by_role("checkbox").check()
+    expect(known.get_by_role("checkbox")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="strict")).to_be_checked()
+    ticked = page.get_by_role("checkbox", checked=True)
+    for _ in range(ticked.count()):
+        ticked.first.uncheck()
     page.get_by_label("Picture", exact=True).set_input_files(tmp_path / "blue.png")
     page.get_by_label("Prompt", exact=True).fill("a photo of a blue circle")
     page.get_by_role("button", name="Test rewards").click()
+    expect(page.get_by_role("alert")).to_contain_text("No reward is ticked")
+    page.get_by_role("checkbox", name="strict").check()
+    known.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Test rewards").click()
     expect(page.get_by_role("cell", name="learned (a taste for blue, taste)")).to_be_visible()
-    expect(page.locator(".u-sandbox-table tbody tr")).to_have_count(6)
+    expect(page.locator(".u-sandbox-table tbody tr")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -17,11 +17,13 @@ export async function namesBySource() {
 export const aliasTags = (names = []) => names.map((name) => h("span", { class: "u-tag", title: "a name that means this reward model now" }, `alias:${name}`));
 
 export class LearnedChoice {
-  constructor() {
+  /** Of those that may be asked, the newest `numTicked` are ticked at first. */
+  constructor(numTicked = 0) {
+    this.numTicked = numTicked;
     this.models = [];
     this.names = new Map();
     this.body = h("div", {}, h("p", { class: "u-small u-muted" }, "Reading the learned rewards …"));
-    this.element = h("fieldset", { class: "u-learned" }, h("legend", { class: "u-label" }, "Learned rewards to ask too"), this.body);
+    this.element = h("fieldset", { class: "u-learned" }, h("legend", { class: "u-label" }, "Learned rewards to ask"), this.body);
   }
 
   async load() {
@@ -29,14 +31,16 @@ export class LearnedChoice {
       const [models, names] = await Promise.all([getAll("/reward-models"), namesBySource()]);
       this.models = models.filter((model) => model.report);
       this.names = names;
-      show(this.body, ...(this.models.length ? this.models.map((model) => this.line(model)) : [nothing()]));
+      const ticked = this.models.filter((model) => !model.refusal).slice(0, this.numTicked);
+      show(this.body, ...(this.models.length ? this.models.map((model) => this.line(model, ticked.includes(model))) : [nothing()]));
     } catch (error) {
+      const ticked = this.models.filter((model) => !model.refusal).slice(0, this.numTicked);
       show(this.body, failure(error, () => this.load()));
     }
   }
 
-  line(model) {
-    const box = h("input", { type: "checkbox", value: model.source, disabled: Boolean(model.refusal) });
+  line(model, isTicked) {
+    const box = h("input", { type: "checkbox", value: model.source, disabled: Boolean(model.refusal), checked: isTicked });
     const id = h("span", { class: "u-mono u-small u-muted", title: model.source }, shortId(model.source));
     const words = h("span", { class: "u-small u-muted" }, accuracyOf(model));
     const why = model.refusal ? h("span", { class: "u-small why" }, h("b", {}, "Refused. "), model.refusal) : null;

@@ -3,11 +3,12 @@
 import { ApiError, get, post } from "./api.js";
 import { action, card, empty, failure, h, query, show, titled } from "./dom.js";
 import { figure } from "./format.js";
-import { LearnedChoice } from "./learned_choice.js";
+import { RewardChoice } from "./reward_choice.js";
 import { apiButton, apiCalls } from "./shell.js";
 
 const POLL_MS = 500,
-  MAX_BYTES = 675_000;
+  MAX_BYTES = 675_000,
+  MOST_REWARDS = 16;
 const VARIANTS = {
   jpeg_90: "JPEG, quality 90",
   jpeg_50: "JPEG, quality 50",
@@ -20,14 +21,14 @@ const VARIANTS = {
 export async function mount(root) {
   titled("Reward sandbox");
   const answer = h("div", { class: "u-stack" });
-  const learned = new LearnedChoice();
-  const form = new TestForm(learned, (test) => follow(answer, test.id, learned));
+  const rewards = new RewardChoice();
+  const form = new TestForm(rewards, (test) => follow(answer, test.id, rewards));
   show(root, heading(), h("div", { class: "u-stack wide" }, form.element, answer));
-  apiCalls([{ method: "POST", path: "/reward-tests", body: { prompt: "a red circle", image: "…base64…" } }]);
+  apiCalls([{ method: "POST", path: "/reward-tests", body: { prompt: "a red circle", image: "…base64…", rewards: [{ name: "strict" }, { name: "learned", source: "run:…" }] } }]);
   show(answer, introduction());
-  await learned.load();
+  await rewards.load();
   if (query("sample")) await form.takeSample(query("sample"));
-  if (query("id")) await follow(answer, query("id"), learned, form);
+  if (query("id")) await follow(answer, query("id"), rewards, form);
 }
 
 function heading() {
@@ -58,15 +59,15 @@ function introduction() {
 }
 
 class TestForm {
-  constructor(learned, onTest) {
-    this.learned = learned;
+  constructor(rewards, onTest) {
+    this.rewards = rewards;
     this.picture = null; // { image } or { sample_id }, as the request has it
     this.preview = h("div", { class: "u-sandbox-preview" }, h("span", { class: "u-muted u-small" }, "Drop a picture, or choose one"));
     this.file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", "aria-label": "Picture", onchange: () => this.take(this.file.files[0]) });
     this.prompt = h("input", { class: "u-input", maxlength: 1000, placeholder: "a photo of two red squares", "aria-label": "Prompt", style: "width:100%" });
     this.note = h("div", {});
     const run = action("Test rewards", () => this.send(onTest), "u-main");
-    const form = h("form", { class: "u-stack tight u-sandbox-fields" }, h("label", { class: "u-label" }, "What it was asked to show", this.prompt), h("label", { class: "u-label" }, "Picture, at most 675 kB", this.file), learned.element, h("div", { class: "u-row" }, run), this.note);
+    const form = h("form", { class: "u-stack tight u-sandbox-fields" }, h("label", { class: "u-label" }, "What it was asked to show", this.prompt), h("label", { class: "u-label" }, "Picture, at most 675 kB", this.file), rewards.element, h("div", { class: "u-row" }, run), this.note);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       run.click();
@@ -113,26 +114,21 @@ class TestForm {
     show(this.note, h("p", { class: "u-note u-warning", role: "alert" }, words));
   }
 
-  /** Nothing to ask for by name asks all that are here; learned ones are named, and then so are the others. */
-  async rewards() {
-    const learned = this.learned.chosen.map((source) => ({ name: "learned", source }));
-    if (!learned.length) return {};
-    const here = (await get("/rewards")).data.filter(({ availability, name }) => availability === "here" && name !== "learned");
-    return { rewards: [...here.map(({ name, source }) => ({ name, source })), ...learned] };
-  }
-
   async send(onTest) {
     if (!this.picture) return this.say("There is no picture yet: drop one, or choose a file.");
     if (!this.prompt.value.trim()) return this.say("There is no prompt yet: say what the picture was asked to show.");
+    const rewards = this.rewards.chosen;
+    if (rewards?.length === 0) return this.say("No reward is ticked: tick at least one to ask.");
+    if (rewards?.length > MOST_REWARDS) return this.say(`${rewards.length} rewards are ticked: one test asks at most ${MOST_REWARDS}.`);
     show(this.note);
-    const test = await post("/reward-tests", { prompt: this.prompt.value.trim(), ...this.picture, ...(await this.rewards()) });
+    const test = await post("/reward-tests", { prompt: this.prompt.value.trim(), ...this.picture, ...(rewards && { rewards }) });
     history.replaceState(null, "", `${location.pathname}?id=${test.id}`);
     await onTest(test);
   }
 }
 
 /** Shows a test as it goes on; a later one takes the place of an earlier one that is still watched. */
-async function follow(root, id, learned, form = null) {
+async function follow(root, id, rewards, form = null) {
   root.dataset.test = id;
   show(root, h("div", { class: "u-card", "aria-busy": "true" }, "Asking the rewards …"));
   for (;;) {
@@ -141,21 +137,21 @@ async function follow(root, id, learned, form = null) {
       test = await get(`/reward-tests/${id}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      return show(root, failure(error, () => follow(root, id, learned, form)));
+      return show(root, failure(error, () => follow(root, id, rewards, form)));
     }
     if (root.dataset.test !== id) return undefined;
     form?.takeTest(test);
     form = null;
     if (test.state === "failed") return show(root, failure({ title: "The rewards could not be asked", message: test.error }));
-    if (test.state === "done") return show(root, ...found(test, learned));
+    if (test.state === "done") return show(root, ...found(test, rewards));
     const words = test.state === "queued" ? "Waits for the interactive worker …" : `Asks ${test.num_rewards} rewards; the first time their weights are read, which takes seconds …`;
     show(root, h("div", { class: "u-card", "aria-busy": "true" }, words));
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-function found(test, learned) {
-  const named = ({ name, source }) => name.replaceAll("_", " ") + (source ? ` (${learned.called(source) ?? source})` : "");
+function found(test, rewards) {
+  const named = ({ name, source }) => name.replaceAll("_", " ") + (source ? ` (${rewards.called(source) ?? source})` : "");
   const answers = test.result.rewards;
   const asked = answers.filter((answer) => answer.error === null),
     refused = answers.filter((answer) => answer.error !== null);
