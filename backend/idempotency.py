@@ -21,7 +21,15 @@ KEPT_FOR = timedelta(days=1)
 Wire = TypeVar("Wire", bound=BaseModel)
 
 
-def once(session: Session, key: str | None, request: str, kind: type[Wire], create: Callable[[], Wire]) -> Wire:
+def once(
+    session: Session,
+    key: str | None,
+    request: str,
+    kind: type[Wire],
+    create: Callable[[], Wire],
+    *,
+    kept_as: str | None = None,
+) -> Wire:
     """Creates, or gives the answer that the same request got before under this key.
 
     Args:
@@ -30,6 +38,7 @@ def once(session: Session, key: str | None, request: str, kind: type[Wire], crea
         request: all that tells this request from another.
         kind: of the answer.
         create: makes the thing and gives the answer.
+        kept_as: what stands for the key in the database, where that must not know it; None = the key itself.
 
     Raises:
         MalformedError: when the key came with another request before.
@@ -37,7 +46,8 @@ def once(session: Session, key: str | None, request: str, kind: type[Wire], crea
     if key is None:
         return create()
     body_hash = hashlib.sha256(request.encode()).hexdigest()
-    earlier = _take_key(session, key, body_hash)
+    kept_as = kept_as or key
+    earlier = _take_key(session, kept_as, body_hash)
     if earlier is not None and earlier.body_hash != body_hash:
         problem = FieldProblem(pointer="/header/Idempotency-Key", message="was used with another request")
         raise MalformedError(f"Idempotency-Key {key!r} came with another request before: use a new key", (problem,))
@@ -45,7 +55,7 @@ def once(session: Session, key: str | None, request: str, kind: type[Wire], crea
         return kind.model_validate(earlier.response)
     made = create()
     response = made.model_dump(mode="json")
-    session.execute(update(IdempotencyRow).where(IdempotencyRow.key == key).values(response=response))
+    session.execute(update(IdempotencyRow).where(IdempotencyRow.key == kept_as).values(response=response))
     return made
 
 

@@ -60,17 +60,23 @@ class PreferenceRoutes(Connection):
         answer = self._send("PATCH", f"/label-tasks/{task_id}", content=content, headers=headers)
         return LabelTask.model_validate_json(answer.content)
 
-    def create_rater(self, task_id: TaskID, wanted: RaterCreate) -> NewRater:
-        """Makes a rater; the token is in this answer only."""
-        return self._post(NewRater, f"/label-tasks/{task_id}/raters", wanted)
+    def create_rater(self, task_id: TaskID, wanted: RaterCreate, *, idempotency_key: str | None = None) -> NewRater:
+        """Makes a rater; the token is in this answer only, and in that to the same request under the same key."""
+        return self._post(NewRater, f"/label-tasks/{task_id}/raters", wanted, idempotency_key)
 
     def list_raters(self, task_id: TaskID, *, limit: int = 20, after: str | None = None) -> Page[Rater]:
         """A task's raters."""
         return self._get(Page[Rater], f"/label-tasks/{task_id}/raters", limit=limit, after=after)
 
-    def edit_rater(self, rater_id: UUID, changes: RaterEdit) -> Rater:
+    def get_rater(self, rater_id: UUID) -> Rater:
+        """A rater and how many votes of theirs stand."""
+        return self._get(Rater, f"/raters/{rater_id}")
+
+    def edit_rater(self, rater_id: UUID, changes: RaterEdit, *, etag: str | None = None) -> Rater:
         """Renames, excludes or withdraws."""
-        answer = self._send("PATCH", f"/raters/{rater_id}", content=changes.model_dump_json(exclude_none=True))
+        headers = {} if etag is None else {"If-Match": etag}
+        content = changes.model_dump_json(exclude_none=True)
+        answer = self._send("PATCH", f"/raters/{rater_id}", content=content, headers=headers)
         return Rater.model_validate_json(answer.content)
 
     def list_votes(self, task_id: TaskID, *, limit: int = 20, after: str | None = None) -> Page[Vote]:

@@ -99,9 +99,13 @@ def edit_label_task(
 
 
 @router.post("/label-tasks/{task_id}/raters", status_code=201)
-def create_rater(session: SessionDep, task_id: UUID, wanted: RaterCreate) -> NewRater:
+def create_rater(
+    session: SessionDep, response: Response, task_id: UUID, wanted: RaterCreate, key: IdempotencyKey = None
+) -> NewRater:
     """Makes a rater. The token and the link are in this answer only: the studio keeps their hash."""
-    return service.create_rater(session, task_id, wanted)
+    rater = service.create_rater(session, task_id, wanted, key)
+    response.headers["Location"] = f"/api/v1/raters/{rater.id}"
+    return rater
 
 
 @router.get("/label-tasks/{task_id}/raters")
@@ -115,10 +119,25 @@ def list_raters(session: SessionDep, task_id: UUID, limit: Limit = 20, after: Af
     return Page(data=[service.rater_of_row(*row) for row in shown], has_more=has_more, next_cursor=cursor)
 
 
+@router.get("/raters/{rater_id}")
+def get_rater(session: SessionDep, response: Response, rater_id: UUID) -> Rater:
+    """A rater and how many votes of theirs stand."""
+    rater = service.get_rater(session, rater_id)
+    response.headers["ETag"] = service.etag_of_rater(rater)
+    return rater
+
+
 @router.patch("/raters/{rater_id}")
-def edit_rater(session: SessionDep, rater_id: UUID, changes: RaterEdit) -> Rater:
-    """Renames a rater, withdraws the link, or leaves the votes out of all figures; no vote is ever removed."""
-    return service.edit_rater(session, rater_id, changes)
+def edit_rater(
+    session: SessionDep, response: Response, rater_id: UUID, changes: RaterEdit, if_match: IfMatch = None
+) -> Rater:
+    """Renames a rater, withdraws the link, or leaves the votes out of all figures; no vote is ever removed.
+
+    With If-Match, only when nobody else edited the rater since.
+    """
+    rater = service.edit_rater(session, rater_id, changes, if_match)
+    response.headers["ETag"] = service.etag_of_rater(rater)
+    return rater
 
 
 @router.get("/label-tasks/{task_id}/votes")

@@ -110,9 +110,9 @@ def add_pairs(session: Session, *, task_id: UUID, pairs: Sequence[dict[str, Any]
     )
 
 
-def get_rater(session: Session, *, rater_id: UUID) -> RaterRow:
-    """A rater, locked against their votes and not against their holds; NotFoundError when there is none."""
-    row = session.get(RaterRow, rater_id, with_for_update={"key_share": True})
+def get_rater(session: Session, *, rater_id: UUID, is_locked: bool = True) -> RaterRow:
+    """A rater; locked against their votes and not against their holds. NotFoundError when there is none."""
+    row = session.get(RaterRow, rater_id, with_for_update={"key_share": True} if is_locked else None)
     if row is None:
         raise NotFoundError(f"there is no rater {rater_id}: GET /api/v1/label-tasks/{{id}}/raters lists a task's")
     return row

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from backend.artifacts import name_of_run
 from backend.errors import OutdatedError
+from backend.idempotency import once
 from backend.models import LabelPairRow, LabelTaskRow, PairFlagRow, RaterRow, VoteRow
 from backend.naming_locks import lock_named
 from backend.preferences import repository
 from backend.preferences.pairing import pairs_for
-from backend.preferences.tokens import hash_of, new_shuffle, new_token
+from backend.preferences.tokens import hash_of, new_shuffle, new_token, token_of_key
+from backend.schemas.base import WireModel
 from backend.schemas.pair_source import PairSourceConfig
 from backend.schemas.preference import (
     Choice,
@@ -87,10 +91,42 @@ def etag_of(row: LabelTaskRow) -> str:
     return f'"{row.revision}"'
 
 
-def create_rater(session: Session, task_id: UUID, wanted: RaterCreate) -> NewRater:
-    """Makes a rater and its link; the token is known to whoever asks now, and to nobody later."""
+class _MadeRater(WireModel):
+    """What is kept under an Idempotency-Key: from it and the key, which is not kept, the link is made again."""
+
+    rater: Rater
+    salt: str
+
+
+def create_rater(session: Session, task_id: UUID, wanted: RaterCreate, key: str | None = None) -> NewRater:
+    """Makes a rater and its link; the token is known to whoever asks now, and to nobody later who has not the key.
+
+    Args:
+        key: the request's Idempotency-Key; with the same one the same request gives the same rater and link.
+
+    Raises:
+        NotFoundError: when there is no such task.
+        MalformedError: when the key came with another request before.
+    """
+    if key is None:
+        token = new_token()
+        return _with_link(_add_rater(session, task_id, wanted, token), token)
+
+    def create() -> _MadeRater:
+        salt = secrets.token_urlsafe(32)
+        return _MadeRater(rater=_add_rater(session, task_id, wanted, token_of_key(salt, key)), salt=salt)
+
+    request = f"POST /label-tasks/{task_id}/raters {wanted.model_dump_json()}"
+    made = once(session, key, request, _MadeRater, create, kept_as=f"rater {hash_of(key)}")
+    return _with_link(made.rater, token_of_key(made.salt, key))
+
+
+def _with_link(rater: Rater, token: str) -> NewRater:
+    return NewRater(**rater.model_dump(), token=token, url=f"{RATER_PAGE}#{token}")
+
+
+def _add_rater(session: Session, task_id: UUID, wanted: RaterCreate, token: str) -> Rater:
     repository.get_task(session, task_id=task_id)
-    token = new_token()
     row = RaterRow(
         label_task_id=task_id,
         label=wanted.label,
@@ -101,12 +137,31 @@ def create_rater(session: Session, task_id: UUID, wanted: RaterCreate) -> NewRat
     session.add(row)
     session.flush()
     session.refresh(row)
-    return NewRater(**rater_of_row(row, 0, None).model_dump(), token=token, url=f"{RATER_PAGE}#{token}")
+    return rater_of_row(row, 0, None)
 
 
-def edit_rater(session: Session, rater_id: UUID, changes: RaterEdit) -> Rater:
-    """Changes what is known of a rater; their votes stay, and where they count no more their pairs want others."""
+def get_rater(session: Session, rater_id: UUID) -> Rater:
+    """A rater; NotFoundError when there is none."""
+    row = repository.get_rater(session, rater_id=rater_id, is_locked=False)
+    return rater_of_row(row, *repository.votes_of_rater(session, rater_id=rater_id))
+
+
+def etag_of_rater(rater: Rater) -> str:
+    """A rater's entity tag, of all that can be edited: it changes with every edit, and not with votes."""
+    edited = rater.model_dump_json(include=set(RaterEdit.model_fields))
+    return f'"{hashlib.sha256(edited.encode()).hexdigest()[:16]}"'
+
+
+def edit_rater(session: Session, rater_id: UUID, changes: RaterEdit, if_match: str | None) -> Rater:
+    """Changes what is known of a rater; their votes stay, and where they count no more their pairs want others.
+
+    Raises:
+        NotFoundError: when there is no such rater.
+        OutdatedError: when `if_match` names another state than the present one.
+    """
     row = repository.get_rater(session, rater_id=rater_id)
+    if if_match is not None and if_match.strip() not in ("*", etag_of_rater(rater_of_row(row, 0, None))):
+        raise OutdatedError(f"rater {rater_id} was edited since it was read: read it again, then repeat the change")
     for name, value in changes.model_dump(exclude_none=True).items():
         setattr(row, name, value)
     session.flush()

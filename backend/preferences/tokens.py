@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Callable
@@ -36,6 +38,19 @@ Done = TypeVar("Done")
 def new_token() -> str:
     """A token that nobody guesses."""
     return PREFIX + secrets.token_urlsafe(24)
+
+
+def token_of_key(salt: str, key: str) -> str:
+    """The token of a rater who was made under an Idempotency-Key: the same each time, and no one's who lacks either.
+
+    The studio keeps the salt, and of the key a hash: with its database alone nobody has the token.
+
+    Args:
+        salt: long and random.
+        key: the header's.
+    """
+    digest = hmac.digest(salt.encode(), key.encode(), "sha256")
+    return PREFIX + base64.urlsafe_b64encode(digest[:24]).decode()
 
 
 def hash_of(token: str) -> str:
