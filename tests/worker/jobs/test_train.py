@@ -50,6 +50,7 @@ def facts(bodies: list[Body]) -> dict[int, tuple[object, ...]]:
             {name: value for name, value in body.metrics.items() if not name.startswith(WALL_TIMES)},
             body.credit,
             body.groups,
+            body.standing,
         )
         for body in of_kind(bodies, StepFinished)
     }
