@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backend.schemas.reward import RewardConfig, RewardName, RewardPrecision
+from worker.maskgrpo.advantage import check_finite
 from worker.maskgrpo.types import RewardFunction, Rewards
 from worker.rewards.jpeg_size import jpeg_size
 from worker.rewards.normalisation import normalised
@@ -50,9 +51,17 @@ class WeightedReward:
     scorers: dict[RewardName, BatchScorer]
 
     def __call__(self, pictures: Tensor, prompts: Sequence[str]) -> Rewards:
-        """Score (B, 3, H, W) pictures in [0, 1]; ValueError where the verifier does not know a prompt."""
+        """Score (B, 3, H, W) pictures in [0, 1].
+
+        Raises:
+            ValueError: the verifier does not know a prompt.
+            RewardNotFiniteError: a part is NaN or infinite for a picture.
+        """
         judged = judged_pictures(pictures, prompts)
         breakdown = {str(config.name): self._part(config.name, pictures, prompts, judged) for config in self.configs}
+        for name, values in breakdown.items():
+            # Before any z-score, which makes NaN of every picture beside a bad one, or 0 of equal infinities.
+            check_finite(values, {name: values}, list(prompts))
         total = torch.zeros(len(prompts))
         for config in self.configs:
             total = total + config.weight * normalised(breakdown[str(config.name)], config)

@@ -9,7 +9,7 @@ from backend.schemas.reward import RewardConfig, RewardNormalisation
 
 
 def normalised(values: Tensor, config: RewardConfig) -> Tensor:
-    """Return (B,) float32 values as they enter the sum.
+    """Return (B,) values, finite float32, as they enter the sum.
 
     A z-score is over the pictures judged together and needs two of them; where all are equal it is 0 for each.
     """
@@ -17,7 +17,6 @@ def normalised(values: Tensor, config: RewardConfig) -> Tensor:
         return (values - config.mean) / config.std
     if config.normalisation is RewardNormalisation.BATCH:
         if len(values) < 2 or bool((values == values[0]).all()):
-            # NaN is not equal to itself, so an all-NaN batch goes on to be refused by name.
             return torch.zeros_like(values)
         return (values - values.mean()) / values.std(correction=0)
     return values

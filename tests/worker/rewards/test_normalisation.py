@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from pydantic import ValidationError
 
-from backend.schemas.reward import RewardConfig
+from backend.schemas.reward import RewardConfig, RewardName
 from tests.worker.rewards.test_build import PROMPT, pictures_of
-from worker.rewards.build import build_reward
+from worker.maskgrpo.advantage import RewardNotFiniteError
+from worker.rewards.build import WeightedReward, build_reward
 from worker.rewards.normalisation import normalised
 
 
@@ -33,8 +36,23 @@ def test_batch_is_a_z_score_and_zero_where_nothing_differs() -> None:
     assert normalised(torch.tensor([7.0]), part(normalisation="batch")).tolist() == [0]
 
 
-def test_a_broken_score_is_not_hidden_by_a_z_score() -> None:
-    assert normalised(torch.tensor([float("nan")] * 2), part(normalisation="batch")).isnan().all()
+@pytest.mark.parametrize("normalisation", ["none", "batch"])
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_broken_score_is_refused_with_its_own_prompt_before_it_is_normalised(
+    normalisation: str, score: float
+) -> None:
+    config = RewardConfig.model_validate({"name": "clip", "normalisation": normalisation})
+    prompts = [f"p{number}" for number in range(8)]
+    scores = torch.arange(8.0)
+    scores[5] = score
+    reward = WeightedReward((config,), {RewardName.CLIP: lambda _pictures, _prompts: scores})
+    with pytest.raises(RewardNotFiniteError, match=rf"1 of 8 pictures .* for 'p5': {score} \(clip {score}\)"):
+        reward(torch.zeros(8, 3, 16, 16), prompts)
+    # Equal infinities would otherwise be a z-score of 0, and so would one picture alone.
+    for count in (1, 8):
+        reward = WeightedReward((config,), {RewardName.CLIP: lambda pictures, _: torch.full((len(pictures),), score)})
+        with pytest.raises(RewardNotFiniteError, match="is not a finite number"):
+            reward(torch.zeros(count, 3, 16, 16), prompts[:count])
 
 
 def test_the_sum_takes_the_normalised_values_and_the_breakdown_keeps_the_others() -> None:
