@@ -112,7 +112,8 @@ def remote_scorer(url: str, timeout_s: float) -> RemoteReward:
 def _read(response: HTTPResponse, stream: socket, deadline: float) -> bytes:
     """The whole answer. The socket's own timeout begins anew with every byte, so the deadline is watched here."""
     parts: list[bytes] = []
-    while True:
+    # Newer Pythons close the response, and with it perhaps the socket, as soon as its last byte is read.
+    while not response.isclosed():
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError

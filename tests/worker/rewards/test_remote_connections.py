@@ -1,0 +1,87 @@
+"""The remote reward over raw connections: servers that close, drip, or send what no server of a framework would."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse
+
+import pytest
+import torch
+
+from worker.rewards.remote import RemoteReward
+
+PICTURES = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+SCORES = b'{"scores": [0.5]}'
+Script = Callable[[socket.socket], None]
+
+
+@contextmanager
+def scripted(script: Script) -> Iterator[str]:
+    """A server that reads each request and then says what the script says, until the end of the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, connection.makefile("rb") as stream:
+                    length = 0
+                    while (line := stream.readline().strip()) != b"":
+                        name, _, value = line.partition(b":")
+                        length = int(value) if name.lower() == b"content-length" else length
+                    stream.read(length)
+                    try:
+                        script(connection)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def saying(head: str, body: bytes) -> Script:
+    return lambda connection: connection.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def reward_of(url: str, timeout_s: float = 5.0) -> RemoteReward:
+    return RemoteReward(url, timeout_s, num_tries=1, sleep=lambda seconds: None)
+
+
+def newer_read1(response: HTTPResponse, n: int = -1) -> bytes:
+    """`HTTPResponse.read1` of the Pythons since gh-113199, which closes the response with its last byte."""
+    if response.fp is None:
+        return b""
+    if response.length is not None and (n < 0 or n > response.length):
+        n = response.length
+    result: bytes = response.fp.read1(n)  # type: ignore[attr-defined]
+    if not result and n:
+        response._close_conn()  # type: ignore[attr-defined]
+    elif response.length is not None:
+        response.length -= len(result)
+        if not response.length:
+            response._close_conn()  # type: ignore[attr-defined]
+    return result
+
+
+@pytest.mark.parametrize("is_newer", [False, True])
+@pytest.mark.parametrize("head", ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\nConnection: close", "HTTP/1.0 200 OK"])
+def test_a_server_may_close_or_keep_its_connection_on_every_python(
+    head: str, is_newer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_newer:
+        monkeypatch.setattr(HTTPResponse, "read1", newer_read1)
+    with scripted(saying(head, SCORES)) as url:
+        assert reward_of(url)(PICTURES, ["one"]).tolist() == [0.5]
+    refusal = saying(head.replace("200 OK", "422 No"), b'{"error": "no such prompt"}')
+    with scripted(refusal) as url, pytest.raises(ValueError, match="refused with status 422: no such prompt"):
+        reward_of(url)(PICTURES, ["one"])
