@@ -55,8 +55,12 @@ def masked_cells(mask: Tensor, grid: tuple[int, int]) -> Tensor:
         (B, rows * columns) bool: True where at least half of the cell's area is marked.
 
     Raises:
-        ValueError: values outside [0, 1].
+        ValueError: another number of sides, or values outside [0, 1].
     """
+    if mask.dim() != 3:
+        raise ValueError(
+            f"the mask's shape is {tuple(mask.shape)}: give (pictures or 1, height, width), without a side for colours"
+        )
     marked = mask.float()
     if not bool(((marked >= 0) & (marked <= 1)).all()):
         raise ValueError(

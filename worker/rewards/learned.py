@@ -28,6 +28,8 @@ class LearnedReward:
     """
 
     clip: ClipModel
+    logit_scale: float
+    """read before the network is put into another precision, where it would be rounded: every score has it"""
     centre: float
     temperature: float
     words: frozenset[str] | None = None
@@ -41,7 +43,7 @@ class LearnedReward:
         """
         if self.words is not None:
             refuse_unknown(prompts, self.words)
-        return (self.clip.logit_scale * self.clip.cosines(pictures, prompts) - self.centre) / self.temperature
+        return (self.logit_scale * self.clip.cosines(pictures, prompts) - self.centre) / self.temperature
 
 
 def load_learned(source: str) -> LearnedReward:
@@ -54,4 +56,5 @@ def load_learned(source: str) -> LearnedReward:
     report = read_report(folder)
     named = read_json(folder / OPEN_CLIP_CONFIG).get("known_words")
     words = None if named is None else frozenset(named)
-    return LearnedReward(load_clip(folder, LEARNED), report.centre, report.calibration.temperature, words)
+    clip = load_clip(folder, LEARNED)
+    return LearnedReward(clip, clip.logit_scale, report.centre, report.calibration.temperature, words)

@@ -285,11 +285,15 @@ class MagvitV2(nn.Module):
             (B, 3, H, W) float in [0, 1].
 
         Raises:
-            ValueError: the codes do not fill the grid.
+            ValueError: the codes do not fill the grid, or are none of the codebook's.
         """
         side = math.isqrt(codes.shape[1])
         height, width = shape or (side, side)
         if height * width != codes.shape[1]:
             raise ValueError(f"{codes.shape[1]} codes do not fill a grid of {height} rows and {width} columns")
+        num_codes = self.config.codebook_size  # without this, code -1 would be the last one, and no error
+        if bool(((codes < 0) | (codes >= num_codes)).any()):
+            low, high = int(codes.min()), int(codes.max())
+            raise ValueError(f"codes from {low} to {high}: give those of 0 to {num_codes - 1}, with no cell masked")
         pixels = self.decoder(self.quantize.bits(codes, (height, width)))
         return ((pixels + 1) / 2).clamp(0, 1)

@@ -115,6 +115,12 @@ def test_a_mask_in_bytes_is_refused() -> None:
         masked_cells(torch.tensor([[[0, 255]]], dtype=torch.uint8), (1, 2))
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (1, 1, 8, 8)])
+def test_a_mask_with_another_number_of_sides_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"the mask's shape is \(.*give \(pictures or 1, height, width\)"):
+        masked_cells(torch.ones(shape), (2, 2))
+
+
 def test_pictures_keep_the_codes_of_what_was_not_marked(showo: ShowoPolicy) -> None:
     pictures = showo.decode(some_codes(showo))
     codes = showo.encode(pictures)

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from backend.schemas.reward import RewardName
 from tests.backend.reward_models import report_with
 from worker.preference_learning.preference_clip import load_preference_clip
 from worker.rewards.clip_score import SHIPPED_CLIP, load_clip_score
-from worker.rewards.learned import load_learned
+from worker.rewards.learned import LearnedReward, load_learned
+from worker.rewards.networks import load_network
 
 PROMPTS = ["a photo of a circle", "a photo of two stars"]
 
@@ -36,6 +38,16 @@ def test_scores_in_training_are_those_of_the_loaded_reward(exported: Path) -> No
     pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     in_training = load_preference_clip(str(exported)).score(list(pictures), PROMPTS).detach()
     torch.testing.assert_close((in_training - 2.0) / 1.2, load_learned(str(exported))(pictures, PROMPTS))
+
+
+def test_the_scale_of_all_scores_stays_float32_in_a_network_of_half_the_bits(exported: Path) -> None:
+    scale = load_learned(str(exported)).clip.logit_scale
+    half = load_network(RewardName.LEARNED, str(exported), torch.bfloat16)
+    assert isinstance(half, LearnedReward)
+    pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    assert half.clip.logit_scale != scale, "the test is of a scale that bfloat16 rounds"
+    expected = (scale * half.clip.cosines(pictures, PROMPTS) - 2.0) / 1.2
+    torch.testing.assert_close(half(pictures, PROMPTS), expected, rtol=0, atol=0)
 
 
 def test_the_words_that_the_base_knew_are_all_that_it_knows(exported: Path) -> None:

@@ -280,3 +280,14 @@ def test_pictures_and_codes_that_fill_no_grid_are_refused(copied: Path) -> None:
         vq.encode(torch.zeros(1, 3, 32, 33))
     with pytest.raises(ValueError, match="80 codes do not fill a grid of 8 rows and 8 columns"):
         vq.decode(torch.zeros(1, 80, dtype=torch.int64))
+
+
+def test_codes_that_are_none_of_the_codebooks_are_refused(copied: Path) -> None:
+    vq = load_vq(copied.parent / "vq")
+    for code in (-1, vq.config.codebook_size):
+        codes = torch.zeros(1, 64, dtype=torch.int64)
+        codes[0, 3] = code
+        with pytest.raises(
+            ValueError, match=rf"codes from .*{code}.*: give those of 0 to {vq.config.codebook_size - 1}"
+        ):
+            vq.decode(codes)
