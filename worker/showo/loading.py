@@ -123,7 +123,8 @@ def load_vq(source: str | Path, device: str | torch.device = "cpu", dtype: torch
     """Load an image tokenizer in MAGVIT-v2's published format, frozen.
 
     Args:
-        source: its folder or hub name, `showlab/magvitv2`; or a policy's folder that holds one as `vq/`.
+        source: its folder or hub name, `showlab/magvitv2`; a weights file with its config.json beside it; or a
+            policy's folder that holds one as `vq/`.
         device: where the weights go.
         dtype: of the weights; None for float32 whatever they are stored in.
 
@@ -133,7 +134,7 @@ def load_vq(source: str | Path, device: str | torch.device = "cpu", dtype: torch
     Raises:
         ValueError: something is missing or broken, or config and weights do not belong together.
     """
-    part = _vq_part(find_folder(source, _is_whole))
+    part = _vq_part(_vq_place(source))
     if problems := part.problems():
         raise ValueError(f"{source} does not hold together: " + "; ".join(problems))
     fill(part.module, part.stored, device, dtype)
@@ -179,7 +180,7 @@ def _home_and_weights(source: str | Path, base: str | Path | None) -> tuple[Path
     if base is not None:
         return find_folder(base, lambda folder: (folder / "config.json").is_file(), (TEXT_FILES,)), stored
     home = path.parent if path.is_file() else path
-    if not (home / "config.json").is_file() and stored.path.suffix == ".pth":
+    if not (home / "config.json").is_file():
         raise ValueError(
             f"{stored.path} is a state dict without a config.json beside it: name the Show-o that it was tuned from as "
             "its base, a folder or a hub name such as showlab/show-o-512x512"
@@ -217,7 +218,7 @@ def _language_model(home: Path, name: str) -> LanguageModel:
 def _image_part(home: Path, vq: str | Path | None, is_published: bool) -> tuple[Part | None, str]:
     """Return the image tokenizer of a Show-o in `home`; without one, None and how to get it."""
     if vq is not None:
-        return _vq_part(find_folder(vq, _is_whole)), ""
+        return _vq_part(_vq_place(vq)), ""
     inside = home / "vq"
     cure = (
         f"there is no image tokenizer for {home}, so pictures cannot be encoded or decoded: put one into {inside} "
@@ -233,12 +234,18 @@ def _image_part(home: Path, vq: str | Path | None, is_published: bool) -> tuple[
         return None, f"{cure}. {error}"
 
 
-def _vq_part(folder: Path) -> Part:
-    folder = folder / "vq" if (folder / "vq" / "config.json").is_file() else folder
-    config = vq_config(folder)
+def _vq_place(source: str | Path) -> Path:
+    """Return an image tokenizer's folder, or its file of weights."""
+    path = Path(source).expanduser()
+    return path if path.is_file() else find_folder(source, _is_whole)
+
+
+def _vq_part(place: Path) -> Part:
+    place = place / "vq" if (place / "vq" / "config.json").is_file() else place
+    config = vq_config(place.parent if place.is_file() else place)
     with torch.device("meta"):
         magvit = MagvitV2(config)
-    return Part("image tokenizer", magvit, open_weights(folder))
+    return Part("image tokenizer", magvit, open_weights(place))
 
 
 def _projector(stored: StoredWeights, config: ShowoConfig, is_expected: bool) -> nn.Module | None:

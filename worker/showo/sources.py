@@ -12,7 +12,7 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
 TEXT_FILES = ("*.json", "*.txt")
 """configurations, lists of shards, tokenizer files"""
-WEIGHT_PATTERNS = ((*TEXT_FILES, "*.safetensors"), ("*.bin",), ("*.pth",))
+WEIGHT_PATTERNS = ((*TEXT_FILES, "*.safetensors"), ("*.bin",), ("*.pth",), ("*.pt", "*.ckpt"))
 """what is fetched in turn until there are weights: safetensors first, so that no second copy of them is fetched"""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

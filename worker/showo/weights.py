@@ -22,6 +22,7 @@ from torch import Tensor, nn
 COPY_ANEW = "copy it anew from where the model came from"
 WEIGHT_NAMES = ("pytorch_model.safetensors", "model.safetensors", "diffusion_pytorch_model.safetensors")
 PICKLE_NAMES = ("pytorch_model.bin", "diffusion_pytorch_model.bin")
+INDEX = ".index.json"
 STATE_DICT_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 WRAPPER = "module."
 MOST_NAMES = 40
@@ -40,13 +41,29 @@ class StoredWeights:
 
 
 def find_weights(folder: Path) -> Path | None:
-    """Return a folder's weights file or index of shards: safetensors before pickles, else its only .pth file."""
-    names = [name + end for group in (WEIGHT_NAMES, PICKLE_NAMES) for name in group for end in ("", ".index.json")]
+    """Return a folder's weights file or index of shards: safetensors before pickles, else the only one of any name."""
+    names = [name + end for group in (WEIGHT_NAMES, PICKLE_NAMES) for name in group for end in ("", INDEX)]
     found = [folder / name for name in names if (folder / name).is_file()]
     if found:
         return found[0]
-    state_dicts = sorted(folder.glob("*.pth"))
-    return state_dicts[0] if len(state_dicts) == 1 else None
+    indices = [path for path in folder.glob(f"*{INDEX}") if path.name.removesuffix(INDEX).endswith(STATE_DICT_SUFFIXES)]
+    shards = {folder / name for index in indices for name in shard_names(index)}
+    files = [path for path in folder.iterdir() if path.suffix in STATE_DICT_SUFFIXES and path.is_file()]
+    others = [path for path in files if path not in shards] + indices
+    # A state dict's usual suffix goes first: trainers leave other pickles beside it.
+    for group in ([path for path in others if path.suffix == ".pth"], others):
+        if len(group) == 1:
+            return group[0]
+    return None
+
+
+def shard_names(index: Path) -> list[str]:
+    """Return the files that an index of shards names; none of a broken one, which `open_weights` refuses."""
+    try:
+        names = set(json.loads(index.read_bytes())["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return sorted(name for name in names if isinstance(name, str))
 
 
 def open_weights(place: Path) -> StoredWeights:
@@ -58,9 +75,10 @@ def open_weights(place: Path) -> StoredWeights:
     path = find_weights(place) if place.is_dir() else place
     if path is None:
         raise ValueError(
-            f"no weights in {place}; expected one of {', '.join(WEIGHT_NAMES + PICKLE_NAMES)}, or its shards"
+            f"no weights in {place}; expected one of {', '.join(WEIGHT_NAMES + PICKLE_NAMES)}, or its shards, or a "
+            f"single file of another name that ends in {', '.join(STATE_DICT_SUFFIXES)}"
         )
-    if path.name.endswith(".index.json"):
+    if path.name.endswith(INDEX):
         return _open_shards(path)
     return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
 
