@@ -28,10 +28,13 @@ _LLM_SIZES = {
     "layer_norm_eps": "layer_norm_eps",
     "initializer_range": "initializer_range",
 }
+_COUNTS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_VQ_LISTS = tuple(name for name, each in VQConfig.__dataclass_fields__.items() if isinstance(each.default, tuple))
 # What our classes cannot do otherwise; names that a configuration leaves out are at these values by default.
 _LLM_FIXED: dict[str, tuple[Any, ...]] = {
     "hidden_act": ("gelu_new", "gelu_pytorch_tanh"),
     "rope_scaling": (None,),
+    "rope_type": ("default",),
     "tie_word_embeddings": (False,),
 }
 
@@ -57,8 +60,38 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_published(folder: Path) -> dict[str, Any]:
-    """Return Show-o's own config.json, with every name that a Show-o needs."""
-    return read_json(folder / "config.json", _SHOWO_NAMES)
+    """Return Show-o's own config.json, with every name that a Show-o needs.
+
+    Raises:
+        ValueError: the file is missing or broken, lacks a name, or has a size that is no whole number above 0.
+    """
+    path = folder / "config.json"
+    own = read_json(path, _SHOWO_NAMES)
+    _refuse_no_counts(path, own, (*_SHOWO_NAMES[1:], "max_text_tokens"))
+    return own
+
+
+def _refuse_no_counts(path: Path, content: Mapping[str, Any], names: Sequence[str], lists: Sequence[str] = ()) -> None:
+    """Refuse what is no whole number above 0, of `lists` no list of such; what is absent or null is another's matter."""
+    found = {name: content[name] for name in (*names, *lists) if content.get(name) is not None}
+    if bad := [
+        f"{name} {value!r}"
+        for name, value in found.items()
+        if not all(
+            type(each) is int and each > 0 for each in (value if name in lists and isinstance(value, list) else [value])
+        )
+    ]:
+        raise ValueError(f"{path} has {', '.join(bad)}: whole numbers above 0 are needed; {COPY_ANEW}")
+
+
+def _refuse_no_numbers(path: Path, content: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse settings that are no finite number above 0."""
+    if bad := [
+        f"{name} {content[name]!r}"
+        for name in names
+        if type(content[name]) not in (int, float) or not 0 < content[name] < float("inf")
+    ]:
+        raise ValueError(f"{path} has {', '.join(bad)}: numbers above 0 are needed; {COPY_ANEW}")
 
 
 def showo_config(own: Mapping[str, Any], llm_folder: Path | None) -> tuple[ShowoConfig, list[str]]:
@@ -69,12 +102,12 @@ def showo_config(own: Mapping[str, Any], llm_folder: Path | None) -> tuple[Showo
         llm_folder: holds the language model's config.json; None for Phi-1.5, whose sizes are known.
 
     Raises:
-        ValueError: the language model's file is missing, broken, or lacks a size.
+        ValueError: the language model's file is missing or broken, lacks a size, or has one that is none.
     """
     llm = {} if llm_folder is None else _read_llm(llm_folder / "config.json")
     sizes = {ours: llm[theirs] for theirs, ours in _LLM_SIZES.items() if theirs in llm}
     ends = {name: llm[name] for name in ("bos_token_id", "eos_token_id") if llm.get(name) is not None}
-    if own.get("max_text_tokens"):
+    if own.get("max_text_tokens") is not None:
         sizes["max_text_tokens"] = own["max_text_tokens"]
     config = ShowoConfig(
         llm_vocab_size=own["llm_vocab_size"],
@@ -93,6 +126,8 @@ def _read_llm(path: Path) -> dict[str, Any]:
     found = {**(deeper if isinstance(deeper, dict) else {}), **read_json(path)}
     if missing := [name for name in _LLM_SIZES if found.get(name) is None]:
         raise ValueError(f"{path} has no {', '.join(missing)}; {COPY_ANEW}")
+    _refuse_no_counts(path, found, _COUNTS)
+    _refuse_no_numbers(path, found, [name for name in _LLM_SIZES if name not in _COUNTS])
     return found
 
 
@@ -126,6 +161,8 @@ def _llm_problems(llm: Mapping[str, Any], config: ShowoConfig) -> list[str]:
 def vq_config(folder: Path) -> VQConfig:
     """Return the sizes of an image tokenizer; the published file leaves them at their defaults."""
     content = read_json(folder / "config.json")
+    counts = [name for name in VQConfig.__dataclass_fields__ if name not in _VQ_LISTS]
+    _refuse_no_counts(folder / "config.json", content, counts, _VQ_LISTS)
     sizes = {name: content[name] for name in VQConfig.__dataclass_fields__ if name in content}
     return VQConfig(**{name: tuple(size) if isinstance(size, list) else size for name, size in sizes.items()})
 
