@@ -30,7 +30,7 @@ from worker.showo.weights import (
     WEIGHT_NAMES,
     StoredWeights,
     fill,
-    find_weights,
+    has_weights,
     open_weights,
     weight_problems,
     write_weights,
@@ -168,14 +168,14 @@ def save_policy(policy: ShowoPolicy, folder: Path, weights: Mapping[str, Tensor]
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and find_weights(folder) is not None
+    return (folder / "config.json").is_file() and has_weights(folder)
 
 
 def _home_and_weights(source: str | Path, base: str | Path | None) -> tuple[Path, StoredWeights]:
     """Return the folder of the configuration, and the weights: those of the folder, or a state dict on top of it."""
     path = Path(source).expanduser()
     if not path.is_file():
-        path = find_folder(source, _is_whole if base is None else lambda folder: find_weights(folder) is not None)
+        path = find_folder(source, _is_whole if base is None else has_weights)
     stored = open_weights(path)
     if base is not None:
         return find_folder(base, lambda folder: (folder / "config.json").is_file(), (TEXT_FILES,)), stored

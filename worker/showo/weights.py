@@ -57,6 +57,14 @@ def find_weights(folder: Path) -> Path | None:
     return None
 
 
+def has_weights(folder: Path) -> bool:
+    """Say whether a folder holds a weights file, or an index with all the shards that it names."""
+    path = find_weights(folder)
+    return path is not None and (
+        not path.name.endswith(INDEX) or all((folder / each).is_file() for each in shard_names(path))
+    )
+
+
 def shard_names(index: Path) -> list[str]:
     """Return the files that an index of shards names; none of a broken one, which `open_weights` refuses."""
     try:
