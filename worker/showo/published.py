@@ -72,15 +72,18 @@ def read_published(folder: Path) -> dict[str, Any]:
 
 
 def _refuse_no_counts(path: Path, content: Mapping[str, Any], names: Sequence[str], lists: Sequence[str] = ()) -> None:
-    """Refuse what is no whole number above 0, of `lists` no list of such; what is absent or null is another's matter."""
+    """Refuse what is no whole number above 0, and of `lists` no list of such; absent or null is another's matter.
+
+    Blocks of a level may be 0: the small world's tokenizer has levels that only change the resolution.
+    """
     found = {name: content[name] for name in (*names, *lists) if content.get(name) is not None}
-    if bad := [
-        f"{name} {value!r}"
-        for name, value in found.items()
-        if not all(
-            type(each) is int and each > 0 for each in (value if name in lists and isinstance(value, list) else [value])
-        )
-    ]:
+    bad = []
+    for name, value in found.items():
+        least = 0 if name.endswith("num_res_blocks") else 1
+        entries = value if name in lists and isinstance(value, list) else [value]
+        if not all(type(each) is int and each >= least for each in entries):
+            bad.append(f"{name} {value!r}")
+    if bad:
         raise ValueError(f"{path} has {', '.join(bad)}: whole numbers above 0 are needed; {COPY_ANEW}")
 
 

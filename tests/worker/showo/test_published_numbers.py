@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.showo.loading import load_policy, load_vq
+from worker.showo.loading import SHIPPED_WEIGHTS, load_policy, load_vq
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -62,3 +62,7 @@ def test_a_stretched_rotation_is_refused_in_the_newer_spelling_too(copied: Path)
     rewrite(llm, rope_parameters=stretched)
     with pytest.raises(ValueError, match="the language model's rope_type is linear; Show-o has default"):
         load_policy(copied)
+
+
+def test_the_shipped_policys_levels_without_a_block_are_no_mistake() -> None:
+    assert 0 in load_policy(SHIPPED_WEIGHTS).magvit.config.decoder_num_res_blocks
