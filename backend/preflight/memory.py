@@ -32,7 +32,8 @@ GLOO_COPIES = 3
 FIRST_STEP_COPIES, HELD_COPIES, LOSS_COPIES = 4, 2, 5
 # Numbers a picture token and step in a trajectory: draw, confidence, entropy, terms, order, masks; stacked, then taken
 # apart by group.
-TRAJECTORY_BYTES = 2 * (2 * INDEX + 3 * FLOAT + 2) + 2 * FLOAT
+GROUPS_BYTES = 2 * INDEX + 3 * FLOAT + 2
+TRAJECTORY_BYTES = 2 * GROUPS_BYTES + 2 * FLOAT
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,10 @@ def _gathered(plan: Plan, device: str, num_kinds: int = 1) -> dict[str, int]:
 
 
 def _buffers(plan: Plan) -> int:
+    """The process's own trajectories, and the others' groups, which each process gets after the rollout and keeps."""
     batch = plan.batch
-    return batch.num_pictures * batch.num_steps * plan.sizes.num_image_tokens * TRAJECTORY_BYTES
+    bytes_of_a_step = TRAJECTORY_BYTES + (plan.num_processes - 1) * GROUPS_BYTES
+    return batch.num_pictures * batch.num_steps * plan.sizes.num_image_tokens * bytes_of_a_step
 
 
 def _rollout(plan: Plan) -> dict[str, int]:

@@ -119,27 +119,44 @@ def read_sizes(folder: Path) -> PolicySizes:
     """Reads the sizes of a policy folder in Show-o's published format.
 
     Raises:
-        NotFoundError: a file is missing or lacks a size; it names the file and the cure.
+        NotFoundError: a file is missing, or a size in it is missing or no number; it names the folder and the cure.
     """
     own = _read(folder / "config.json")
     llm = _language_model(folder, own)
     vq = _read(folder / "vq" / "config.json")
     try:
+        longest = own.get("max_text_tokens")
         return PolicySizes(
-            hidden_size=llm["hidden_size"],
-            intermediate_size=llm["intermediate_size"],
-            num_layers=llm["num_hidden_layers"],
-            num_heads=llm["num_attention_heads"],
-            num_words=own["llm_vocab_size"],
-            codebook_size=own["codebook_size"],
-            num_image_tokens=own["num_vq_tokens"],
-            max_text_tokens=own.get("max_text_tokens", PolicySizes.max_text_tokens),
+            hidden_size=_count(llm, "hidden_size"),
+            intermediate_size=_count(llm, "intermediate_size"),
+            num_layers=_count(llm, "num_hidden_layers"),
+            num_heads=_count(llm, "num_attention_heads"),
+            num_words=_count(own, "llm_vocab_size"),
+            codebook_size=_count(own, "codebook_size"),
+            num_image_tokens=_count(own, "num_vq_tokens"),
+            max_text_tokens=PolicySizes.max_text_tokens if longest is None else _count(own, "max_text_tokens"),
             tokenizer=_tokenizer_sizes(vq),
         )
+    except (ValueError, TypeError) as error:
+        raise NotFoundError(
+            f"the policy in {folder} has a size that is none ({error}): copy its config.json files anew"
+        ) from error
     except KeyError as error:
         raise NotFoundError(
             f"the policy in {folder} does not say its {error.args[0]}: copy its config.json files anew"
         ) from error
+
+
+def _count(content: Mapping[str, Any], name: str) -> int:
+    return _as_count(content[name], name)
+
+
+def _as_count(value: object, name: str) -> int:
+    # The small world's tokenizer has levels without a block.
+    least = 0 if name.endswith("num_res_blocks") else 1
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} is {value!r} instead of a whole number, {least} or more")
+    return value
 
 
 def _language_model(folder: Path, own: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -153,14 +170,21 @@ def _language_model(folder: Path, own: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _tokenizer_sizes(config: Mapping[str, Any]) -> TokenizerSizes:
     default = TokenizerSizes()
+
+    def one(name: str, otherwise: int) -> int:
+        return _as_count(config.get(name, otherwise), name)
+
+    def several(name: str, otherwise: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(_as_count(each, name) for each in config.get(name, otherwise))
+
     return TokenizerSizes(
-        channels=config.get("ch", default.channels),
-        encoder_multiples=tuple(config.get("encoder_ch_mult", default.encoder_multiples)),
-        encoder_blocks=tuple(config.get("encoder_num_res_blocks", default.encoder_blocks)),
-        decoder_multiples=tuple(config.get("decoder_ch_mult", default.decoder_multiples)),
-        decoder_blocks=tuple(config.get("decoder_num_res_blocks", default.decoder_blocks)),
-        num_bits=config.get("z_channels", default.num_bits),
-        patch_strides=tuple(config.get("patch_strides", default.patch_strides)),
+        channels=one("ch", default.channels),
+        encoder_multiples=several("encoder_ch_mult", default.encoder_multiples),
+        encoder_blocks=several("encoder_num_res_blocks", default.encoder_blocks),
+        decoder_multiples=several("decoder_ch_mult", default.decoder_multiples),
+        decoder_blocks=several("decoder_num_res_blocks", default.decoder_blocks),
+        num_bits=one("z_channels", default.num_bits),
+        patch_strides=several("patch_strides", default.patch_strides),
     )
 
 

@@ -39,6 +39,19 @@ def test_a_process_holds_its_part_and_what_is_gathered() -> None:
     assert sum(backward.values()) < 0.6 * sum(plain["backward"].values())
 
 
+def test_a_process_keeps_the_trajectories_of_all_groups() -> None:
+    def buffers(num_processes: int) -> int:
+        # The same share for each: one prompt's group.
+        rollout = {"num_prompts": num_processes, "group_size": 6}
+        config = TrainConfig.model_validate({"rollout": rollout, "scaling": {"num_processes": num_processes}})
+        return memory_of(plan_of(config, PolicySizes()), "cuda").by_moment["backward"]["rollout buffers"]
+
+    steps = TrainConfig().sampling.num_unmasking_steps
+    # Codes or orders twice 8 bytes, three numbers of 4, two masks, for each token of each step of a picture.
+    of_a_group = 6 * steps * PolicySizes().num_image_tokens * (2 * 8 + 3 * 4 + 2)
+    assert buffers(16) - buffers(1) == 15 * of_a_group
+
+
 def test_sharding_is_advised_to_several_processes(tmp_path: Path) -> None:
     base: dict[str, Any] = {"policy": REAL, "gpu": "RTX 4090", "rollout": {"num_prompts": 8, "group_size": 6}}
     names = [change.setting for change in told(tmp_path, **base, scaling={"num_processes": 8}).changes]

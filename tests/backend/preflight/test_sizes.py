@@ -1,6 +1,7 @@
 """The preflight's arithmetic counts what torch's modules really have and do."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,30 @@ def test_a_folder_without_sizes_is_refused_with_its_file(tmp_path: Path) -> None
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(NotFoundError, match=r"llm/config\.json"):
         read_sizes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "value"),
+    [
+        *(("config.json", "num_vq_tokens", value) for value in ("x", 0, None, 2.5)),
+        ("llm/config.json", "num_attention_heads", 0),
+        ("vq/config.json", "decoder_ch_mult", 3),
+        ("vq/config.json", "z_channels", "6"),
+    ],
+)
+def test_a_size_that_is_no_number_above_0_is_refused_by_name(
+    tmp_path: Path, file: str, name: str, value: object
+) -> None:
+    path = shutil.copytree(SHIPPED_POLICY, tmp_path / "policy") / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(NotFoundError, match=r"has a size that is none .*copy its config\.json files anew"):
+        read_sizes(tmp_path / "policy")
+
+
+def test_a_length_of_texts_that_is_null_is_the_published_one(tmp_path: Path) -> None:
+    path = shutil.copytree(SHIPPED_POLICY, tmp_path / "policy") / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"max_text_tokens": None}))
+    assert read_sizes(tmp_path / "policy").max_text_tokens == PolicySizes.max_text_tokens
 
 
 def test_a_published_checkpoint_brought_as_the_docs_say_has_the_published_sizes(tmp_path: Path) -> None:
