@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from worker.rewards.preprocessing import OPENAI_MEAN, OPENAI_STD, Preprocessing, prepare
-from worker.rewards.weights import Published, fill, first_file, read_json, read_weights, stay_offline
+from worker.rewards.weights import Published, fill, first_file, read_json, read_weights, staying_offline
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 OPEN_CLIP_WEIGHTS = (
@@ -93,16 +93,15 @@ def load_open_clip(architecture: str | Path, weights: Path) -> ClipModel:
     Raises:
         ValueError: open_clip does not know the architecture, or the weights are not this model's.
     """
-    stay_offline()
     name = f"local-dir:{architecture}" if isinstance(architecture, Path) else architecture
     if isinstance(architecture, str) and open_clip.get_model_config(architecture) is None:
         known = ", ".join(each for each in open_clip.list_models() if each.split("-")[0] == architecture.split("-")[0])
         raise ValueError(f"open_clip knows no architecture {architecture!r}; near it: {known or 'none'}")
     try:
         # The first weights are drawn from the global generator, which is not ours to move.
-        with torch.random.fork_rng(devices=[]), _quiet():
+        with torch.random.fork_rng(devices=[]), _quiet(), staying_offline():
             model = open_clip.create_model(name, load_weights=False)
-        tokenizer = open_clip.get_tokenizer(name)
+            tokenizer = open_clip.get_tokenizer(name)
     except (OSError, RuntimeError, TypeError, KeyError) as error:
         raise ValueError(f"open_clip cannot build {architecture}: {error}") from error
     fill(model, read_weights(weights), str(weights))

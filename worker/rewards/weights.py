@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,20 @@ def weights_folder(source: str, published: Published) -> Path:
     return cached
 
 
-def stay_offline() -> None:
-    """Keep the libraries that load weights by name from asking the network, whatever the environment says."""
+@contextmanager
+def staying_offline() -> Iterator[None]:
+    """Keep the libraries that load weights by name from asking the network, whatever the environment says.
+
+    Only so long: policies of the same process may be fetched where the environment allows it.
+    """
     from huggingface_hub import constants  # noqa: PLC0415 - heavy, and needed by networks alone.
 
+    before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def first_file(folder: Path, names: tuple[str, ...], published: Published) -> Path:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from backend.schemas.geneval_names import CLASSES
 from worker.benchmarks.geneval.rules import Detection
-from worker.rewards.weights import Published, read_json, stay_offline, weights_folder
+from worker.rewards.weights import Published, read_json, staying_offline, weights_folder
 
 DETECTOR = Published(
     "geneval",
@@ -77,13 +77,12 @@ def load_detector(source: str) -> Mask2FormerDetector:
     # Seconds of import that no other benchmark needs.
     from transformers import Mask2FormerForUniversalSegmentation  # noqa: PLC0415
 
-    stay_offline()
     folder = weights_folder(source, DETECTOR)
     content = read_json(folder / "config.json")
     if content.get("model_type") != "mask2former":
         raise ValueError(f"{folder} holds a {content.get('model_type')!r}, not a 'mask2former'. {DETECTOR.how_to_get}")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), staying_offline():
             network, report = Mask2FormerForUniversalSegmentation.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, weights_only=True, torch_dtype=torch.float32
             )
