@@ -20,6 +20,7 @@ from backend.preflight.plan import Judging, Plan, plan_of
 from backend.preflight.reward_model import preflight_reward_model
 from backend.preflight.sizes import PUBLISHED, PolicySizes, read_sizes
 from backend.preflight.time import seconds_of
+from backend.reward_models.known import hub_folder
 from backend.runs.policies import policy_folder
 from backend.schemas.base import FieldProblem
 from backend.schemas.config import PretrainConfig
@@ -99,13 +100,15 @@ def sizes_of(policy: PolicyConfig, runs_dir: Path) -> PolicySizes:
     folder = policy_folder(policy, runs_dir)
     if published := PUBLISHED.get(str(folder)):
         return published
-    if not folder.is_dir():
-        known = ", ".join(PUBLISHED)
-        raise NotFoundError(
-            f"policy.source is {policy.source!r}, but there is no policy at {folder}, so its sizes are unknown: give a "
-            f"folder, run:<id>, shipped, or one of {known}"
-        )
-    return read_sizes(folder)
+    if folder.is_dir():
+        return read_sizes(folder)
+    if (fetched := hub_folder(str(folder))) is not None:
+        return read_sizes(fetched, is_from_hub=True)
+    known = ", ".join(PUBLISHED)
+    raise NotFoundError(
+        f"policy.source is {policy.source!r}, but there is no policy at {folder}, so its sizes are unknown: give a "
+        f"folder, run:<id>, shipped, a hub name that this machine has fetched (hf download), or one of {known}"
+    )
 
 
 def choose_device(wanted: PreflightRequest, workers: Sequence[Worker], runs_dir: Path) -> PreflightDevice:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import NotFoundError
+from backend.reward_models.known import hub_folder
 from backend.runs.policies import language_folders
 
 # Padding and the nine tokens that Show-o adds between the words and the image codes.
@@ -115,15 +116,20 @@ PUBLISHED: Mapping[str, PolicySizes] = {
 """What the published checkpoints measure, so that an estimate needs no download."""
 
 
-def read_sizes(folder: Path) -> PolicySizes:
+def read_sizes(folder: Path, *, is_from_hub: bool = False) -> PolicySizes:
     """Reads the sizes of a policy folder in Show-o's published format.
+
+    Args:
+        folder: the policy's.
+        is_from_hub: a policy from there without an image tokenizer inside has the published one.
 
     Raises:
         NotFoundError: a file is missing, or a size in it is missing or no number; it names the folder and the cure.
     """
     own = _read(folder / "config.json")
     llm = _language_model(folder, own)
-    vq = _read(folder / "vq" / "config.json")
+    has_published_vq = is_from_hub and not (folder / "vq").is_dir()
+    vq = {} if has_published_vq else _read(folder / "vq" / "config.json")
     try:
         longest = own.get("max_text_tokens")
         return PolicySizes(
@@ -161,7 +167,9 @@ def _as_count(value: object, name: str) -> int:
 
 def _language_model(folder: Path, own: Mapping[str, Any]) -> Mapping[str, Any]:
     """The configuration of the language model, found as the worker finds it."""
-    paths = [each / "config.json" for each in language_folders(folder, own)]
+    fetched = hub_folder(str(own.get("llm_model_path", "llm")))
+    folders = [*language_folders(folder, own), *([fetched] if fetched else [])]
+    paths = [each / "config.json" for each in folders]
     found = next((path for path in paths if path.is_file()), None)
     if found is None and own.get("llm_model_path") == _PHI_1_5:
         return _PHI_1_5_SIZES

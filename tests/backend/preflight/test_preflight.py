@@ -193,6 +193,26 @@ def test_a_policy_of_unknown_sizes_is_refused_with_those_that_are_known(tmp_path
         told(tmp_path, policy={"source": "somebody/else"})
 
 
+def test_a_policy_that_was_fetched_from_the_hub_has_the_sizes_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    wanted = {"source": "somebody/else", "device": "cpu"}
+    with pytest.raises(NotFoundError, match="hf download"):
+        told(tmp_path, policy=wanted)
+    snapshot = tmp_path / "hub" / "models--somebody--else" / "snapshots" / "abc"
+    shutil.copytree(SHIPPED_POLICY, snapshot, ignore=shutil.ignore_patterns("clip"))
+    assert told(tmp_path, policy=wanted).peak_bytes == told(tmp_path, policy={"device": "cpu"}).peak_bytes
+    # Without an image tokenizer inside it is the published one; its language model may have a repository of its own.
+    shutil.rmtree(snapshot / "vq")
+    llm = tmp_path / "hub" / "models--somebody--words" / "snapshots" / "def"
+    llm.parent.mkdir(parents=True)
+    (snapshot / "llm").rename(llm)
+    own = json.loads((snapshot / "config.json").read_text())
+    (snapshot / "config.json").write_text(json.dumps(own | {"llm_model_path": "somebody/words"}))
+    assert told(tmp_path, policy=wanted).peak_bytes > told(tmp_path, policy={"device": "cpu"}).peak_bytes
+
+
 @pytest.mark.parametrize(
     ("source", "place", "start"),
     [
