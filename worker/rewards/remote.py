@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from socket import socket
+from socket import SHUT_RDWR, socket
+from threading import Event, Timer
 from urllib.parse import urlsplit
 
 import torch
@@ -78,20 +80,22 @@ class RemoteReward:
         address = urlsplit(self.url)
         kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
         deadline = time.monotonic() + self.timeout_s
+        is_late = Event()
         connection = kind(address.hostname or "", address.port, timeout=self.timeout_s)
         headers = {
             "Content-Type": "application/json",
             **({"Authorization": f"Bearer {self.token}"} if self.token else {}),
         }
         try:
-            connection.request("POST", f"{address.path.rstrip('/')}/score", body, headers)
+            connection.connect()
             # http.client lets go of the socket when the server closes, while the answer is still to be read from it.
-            stream = connection.sock
-            response = connection.getresponse()
-            answer = _read(response, stream, deadline)
-        except TimeoutError as error:
-            raise TransientError(f"no answer within {self.timeout_s:g} s") from error
+            with _cut_at(deadline, connection.sock, is_late):
+                connection.request("POST", f"{address.path.rstrip('/')}/score", body, headers)
+                response = connection.getresponse()
+                answer = _read(response)
         except (OSError, HTTPException) as error:
+            if is_late.is_set() or isinstance(error, TimeoutError):
+                raise TransientError(f"no answer within {self.timeout_s:g} s") from error
             raise TransientError(f"{type(error).__name__}: {error}") from error
         finally:
             connection.close()
@@ -109,23 +113,34 @@ def remote_scorer(url: str, timeout_s: float) -> RemoteReward:
     return RemoteReward(url, timeout_s, os.environ.get(TOKEN_VARIABLE, ""))
 
 
-def _read(response: HTTPResponse, stream: socket, deadline: float) -> bytes:
-    """The whole answer. The socket's own timeout begins anew with every byte, so the deadline is watched here."""
-    parts: list[bytes] = []
-    # Newer Pythons close the response, and with it perhaps the socket, as soon as its last byte is read.
-    while not response.isclosed():
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        stream.settimeout(left)
-        part = response.read1(2**16)
-        if not part:
-            break
-        parts.append(part)
-        if sum(map(len, parts)) > MAX_ANSWER_BYTES:
-            raise ValueError(
-                f"a remote reward answered with more than {MAX_ANSWER_BYTES} bytes: it must send scores alone"
-            )
+@contextmanager
+def _cut_at(deadline: float, stream: socket, is_late: Event) -> Iterator[None]:
+    """Shut a connection at the deadline. The socket's own timeout begins anew with every byte, of the head too."""
+
+    def cut() -> None:
+        is_late.set()
+        # Closed already: the exchange ends by itself.
+        with suppress(OSError):
+            # Not TLS's own: it would take the cipher away from under the reader.
+            socket.shutdown(stream, SHUT_RDWR)
+
+    timer = Timer(max(0.0, deadline - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+    if is_late.is_set():
+        raise TimeoutError
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """The whole answer, of a bounded size."""
+    answer = response.read(MAX_ANSWER_BYTES + 1)
+    if len(answer) > MAX_ANSWER_BYTES:
+        raise ValueError(f"a remote reward answered with more than {MAX_ANSWER_BYTES} bytes: it must send scores alone")
     if response.length:
         raise HTTPException(f"the answer broke off {response.length} bytes before its end")
-    return b"".join(parts)
+    return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
@@ -85,3 +86,22 @@ def test_a_server_may_close_or_keep_its_connection_on_every_python(
     refusal = saying(head.replace("200 OK", "422 No"), b'{"error": "no such prompt"}')
     with scripted(refusal) as url, pytest.raises(ValueError, match="refused with status 422: no such prompt"):
         reward_of(url)(PICTURES, ["one"])
+
+
+@pytest.mark.parametrize("between", [b"X-Wait: a little\r\n", b"x"])
+def test_a_head_that_drips_is_cut_at_the_deadline(between: bytes) -> None:
+    said_all = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(80):
+            time.sleep(0.05)
+            connection.sendall(between)
+        said_all.set()
+
+    with (
+        scripted(drip) as url,
+        pytest.raises(ValueError, match=r"the last time: no answer within 0\.3 s"),
+    ):
+        reward_of(url, timeout_s=0.3)(PICTURES, ["one"])
+    assert not said_all.is_set(), "the client listened to the end"
