@@ -17,7 +17,6 @@ const HEALTH = [
   ["ratio/clipped_share", "Clipped share", "", 0],
   ["kl", "KL to reference", "nats", 0],
   ["ratio/mean", "Ratio", "new / old", null],
-  ["log_prob_gap", "Sampler against learner", "nats a term", 0],
   ["loss", "Loss", "", null],
   ["groups/kept", "Groups kept", "a step", 0],
   ["diversity", "Diversity", "within groups", 0],
@@ -26,6 +25,9 @@ const HEALTH = [
   ["throughput/samples_per_second", "Rollout", "pictures/s", 0],
   ["seconds/update", "Update", "seconds", 0],
 ];
+
+// Runs of before it was measured, and those on re-maskings, have none: there is nothing to wait for.
+const GAP = ["log_prob_gap", "Sampler against learner", "nats a term", 0];
 
 export function chartsFor(run, points) {
   return run.kind === "train" ? trainCharts(run, points) : otherCharts(run, points);
@@ -55,6 +57,7 @@ function trainCharts(run, points) {
       { class: "u-smalls" },
       ...HEALTH.map(([key, name, unit, low]) => small(points, key, name, unit, low, run)),
       shares(points, run),
+      gap(points, run),
     ),
   );
   reward.id = chartId("reward");
@@ -87,6 +90,15 @@ function small(points, key, name, unit, low, run) {
       why: waiting(run),
     }),
   );
+}
+
+function gap(points, run) {
+  const [key, name, unit, low] = GAP,
+    chart = small(points, key, name, unit, low, run),
+    place = () => (chart.hidden = !points.series(key).length);
+  place();
+  points.listeners.add(place);
+  return chart;
 }
 
 /** Which of several rewards the groups differ by: what one reward's dominance is seen in. */
