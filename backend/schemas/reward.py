@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -98,10 +99,10 @@ class RewardConfig(Section):
 
     @model_validator(mode="after")
     def _settings_take_effect(self) -> Self:
-        if self.name is RewardName.REMOTE and not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", self.source):
+        if self.name is RewardName.REMOTE and not _is_server(self.source):
             raise ValueError(
-                f"rewards: remote needs its server's URL as source, http://host:port, without a password in it; got "
-                f"{self.source!r}"
+                f"rewards: remote needs its server's URL as source, http://host:port, the port 1 to 65535, without a "
+                f"password, a query or a fragment in it; got {self.source!r}"
             )
         if self.name is RewardName.LEARNED and not self.source:
             raise ValueError(
@@ -128,6 +129,17 @@ class RewardConfig(Section):
                 f"{self.normalisation}: set it to affine"
             )
         return self
+
+
+def _is_server(source: str) -> bool:
+    """Whether a source is a URL of which nothing would be dropped when scores are asked of it."""
+    if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", source):
+        return False
+    try:
+        address = urlsplit(source)
+        return bool(address.hostname) and address.port != 0
+    except ValueError:  # A port that is no number or out of range, or brackets that do not close.
+        return False
 
 
 def idle_settings(name: RewardName, normalisation: RewardNormalisation) -> frozenset[str]:

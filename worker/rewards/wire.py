@@ -91,7 +91,8 @@ def read_answer(body: bytes, num_pictures: int) -> Tensor:
             f"the answer holds {len(scores)} scores for {num_pictures} pictures: it must hold one a picture"
         )
     _refuse_broken(scores)
-    values = torch.tensor(scores, dtype=torch.float32)
+    # As floats first: torch takes no whole number beyond 64 bits.
+    values = torch.tensor([float(score) for score in scores], dtype=torch.float32)
     if not bool(values.isfinite().all()):
         raise ValueError(f"a score is too large for float32: {max(scores, key=abs)}")
     return values
@@ -101,22 +102,26 @@ def read_error(body: bytes) -> str:
     """Return the sentence of a refusal, or the beginning of whatever else stands there."""
     try:
         return str(_json_object(body, "the refusal")["error"])[:500]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return body[:200].decode(errors="replace") or "no reason given"
 
 
 def _refuse_broken(scores: list[object]) -> None:
     for place, score in enumerate(scores):
         is_number = isinstance(score, int | float) and not isinstance(score, bool)
-        if not is_number or not math.isfinite(score):  # type: ignore[arg-type]
-            raise ValueError(f"score {place} is {score!r}: every score must be a finite number")
+        try:
+            is_finite = is_number and math.isfinite(score)  # type: ignore[arg-type]
+        except OverflowError:  # A whole number of more digits than any float has.
+            is_finite = False
+        if not is_finite:
+            raise ValueError(f"score {place} is {score!r:.80}: every score must be a finite number")
 
 
 def _json_object(body: bytes, what: str) -> dict[str, object]:
     try:
         content = json.loads(body)
-    except ValueError as error:
-        raise ValueError(f"{what} is no JSON: {body[:80]!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is no JSON, or too deep: {body[:80]!r}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{what} must be a JSON object, got {type(content).__name__}")
     return content

@@ -12,6 +12,7 @@ from http.client import HTTPResponse
 import pytest
 import torch
 
+from backend.schemas.reward import RewardConfig, RewardName
 from worker.rewards.remote import RemoteReward
 
 PICTURES = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -105,3 +106,50 @@ def test_a_head_that_drips_is_cut_at_the_deadline(between: bytes) -> None:
     ):
         reward_of(url, timeout_s=0.3)(PICTURES, ["one"])
     assert not said_all.is_set(), "the client listened to the end"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b'{"scores": [%s]}' % (b"1" * 400), "score 0 is 1111"),
+        (b'{"scores": [-%s]}' % (b"1" * 400), "score 0 is -1111"),
+        (b'{"scores": [%s]}' % (b"1" * 5000), "no JSON, or too deep"),
+        (b'{"scores": [%s]}' % (b"1" * 60), "too large for float32"),
+        (b"[" * 200_000, "no JSON, or too deep"),
+        (b'{"scores": ' + b"[" * 200_000, "no JSON, or too deep"),
+    ],
+)
+def test_numbers_and_lists_beyond_all_bounds_are_wrong_answers(answer: bytes, problem: str) -> None:
+    with (
+        scripted(saying("HTTP/1.1 200 OK", answer)) as url,
+        pytest.raises(ValueError, match=f"answered wrongly: .*{problem}"),
+    ):
+        reward_of(url)(PICTURES, ["one"])
+
+
+def test_whole_numbers_beyond_64_bits_are_scores_while_float32_holds_them() -> None:
+    with scripted(saying("HTTP/1.1 200 OK", b'{"scores": [1%s]}' % (b"0" * 30))) as url:
+        assert reward_of(url)(PICTURES, ["one"]).tolist() == pytest.approx([1e30])
+
+
+def test_a_refusal_of_endless_brackets_is_told_by_its_beginning() -> None:
+    with (
+        scripted(saying("HTTP/1.1 422 No", b"[" * 200_000)) as url,
+        pytest.raises(ValueError, match=r"refused with status 422: \[\[\["),
+    ):
+        reward_of(url)(PICTURES, ["one"])
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["http://host?key=1", "http://host/score?key=1", "http://host/#part", "http://host:abc", "http://host:99999",
+     "http://host:0", "http://[::1", "http://:7870", "http://user:word@host", "ftp://host"],
+)  # fmt: skip
+def test_a_url_of_which_something_would_be_dropped_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match="remote needs its server's URL"):
+        RewardConfig(name=RewardName.REMOTE, source=source)
+
+
+@pytest.mark.parametrize("source", ["http://host", "https://host:443/rewards/one/", "http://[::1]:7870"])
+def test_a_plain_url_is_taken(source: str) -> None:
+    assert RewardConfig(name=RewardName.REMOTE, source=source).source == source
