@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -85,13 +85,19 @@ def load_pickscore(source: str) -> ClipScore:
 def load_hps(source: str) -> ClipScore:
     """Load HPSv2.1: open_clip's ViT-H-14, or what an open_clip_config.json beside the checkpoint says.
 
+    Its authors score whole pictures (`resize_longest_max`, github.com/tgxs002/HPSv2, hpsv2/img_score.py): the longer
+    side is resized and the rest padded, so open_clip's crop is taken only where a configuration asks for it.
+
     Raises:
         ValueError: it cannot be found or read; the error says what to download.
     """
     path = Path(source).expanduser()
     weights = path if source and path.is_file() else first_file(weights_folder(source, HPS), HPS_FILES, HPS)
     has_own = (weights.parent / "open_clip_config.json").is_file()
-    return ClipScore(load_open_clip(weights.parent if has_own else HPS_ARCHITECTURE, weights))
+    if has_own:
+        return ClipScore(load_open_clip(weights.parent, weights))
+    clip = load_open_clip(HPS_ARCHITECTURE, weights)
+    return ClipScore(replace(clip, preprocessing=replace(clip.preprocessing, resize_mode="longest")))
 
 
 def _file(name: str, published: Published) -> Path:
