@@ -86,8 +86,10 @@ def open_weights(place: Path) -> StoredWeights:
             f"no weights in {place}; expected one of {', '.join(WEIGHT_NAMES + PICKLE_NAMES)}, or its shards, or a "
             f"single file of another name that ends in {', '.join(STATE_DICT_SUFFIXES)}"
         )
-    if path.name.endswith(INDEX):
-        return _open_shards(path)
+    return _unwrapped(_open_shards(path) if path.name.endswith(INDEX) else _open_file(path))
+
+
+def _open_file(path: Path) -> StoredWeights:
     return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
 
 
@@ -116,26 +118,28 @@ def _open_pickle(path: Path) -> StoredWeights:
         raise ValueError(
             f"{path} is no plain state dict (names to tensors); save it as torch.save(model.state_dict(), file)"
         )
-    tensors = _unwrapped(content)
-    return StoredWeights(path, {name: tuple(value.shape) for name, value in tensors.items()}, tensors.__getitem__)
+    return StoredWeights(path, {name: tuple(value.shape) for name, value in content.items()}, content.__getitem__)
 
 
-def _unwrapped(content: dict[str, Tensor]) -> dict[str, Tensor]:
+def _unwrapped(stored: StoredWeights) -> StoredWeights:
     """A model that was saved inside DistributedDataParallel has a prefix before every one of its names."""
-    if content and all(name.startswith(WRAPPER) for name in content):
-        return {name.removeprefix(WRAPPER): tensor for name, tensor in content.items()}
-    return content
+    if not stored.shapes or not all(name.startswith(WRAPPER) for name in stored.shapes):
+        return stored
+    shapes = {name.removeprefix(WRAPPER): shape for name, shape in stored.shapes.items()}
+    return StoredWeights(stored.path, shapes, lambda name: stored.read(WRAPPER + name))
 
 
 def _open_shards(index: Path) -> StoredWeights:
     try:
         place: dict[str, str] = json.loads(index.read_bytes())["weight_map"]
+        if other := [name for name in place.values() if not isinstance(name, str)]:
+            raise TypeError(f"weight_map has {other[0]!r} for the name of a file")
         names = sorted(set(place.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{index} is no index of shards: {error!r}; {COPY_ANEW}") from error
     if missing := [name for name in names if not (index.parent / name).is_file()]:
         raise ValueError(f"{index} names shards that are not there: {', '.join(missing)}; copy them beside it")
-    shards = {name: open_weights(index.parent / name) for name in names}
+    shards = {name: _open_file(index.parent / name) for name in names}
     lost = [name for name, shard in place.items() if name not in shards[shard].shapes]
     if lost:
         raise ValueError(f"{index} names tensors that its shards do not hold: {listed(lost)}; {COPY_ANEW}")

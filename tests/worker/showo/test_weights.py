@@ -67,6 +67,30 @@ def test_the_wrapper_of_distributed_training_is_taken_off_where_every_name_has_i
     assert set(open_weights(path).shapes) == {"module.weight", "bias"}
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+@pytest.mark.parametrize("is_sharded", [False, True])
+def test_the_wrapper_is_taken_off_in_every_format_and_in_shards(tmp_path: Path, suffix: str, is_sharded: bool) -> None:
+    wrapped = {f"module.{name}": tensor for name, tensor in TENSORS.items()}
+    if is_sharded:
+        for name, tensor in wrapped.items():
+            write(tmp_path / f"{name}{suffix}", {name: tensor})
+        index = {"weight_map": {name: f"{name}{suffix}" for name in wrapped}}
+        (tmp_path / f"pytorch_model{suffix}.index.json").write_text(json.dumps(index))
+    else:
+        write(tmp_path / f"pytorch_model{suffix}", wrapped)
+    stored = open_weights(tmp_path)
+    assert stored.shapes == {"0.weight": (2, 3), "0.bias": (2,)}
+    assert all(torch.equal(stored.read(name), tensor) for name, tensor in TENSORS.items())
+
+
+@pytest.mark.parametrize("shard", [3, None, ["a"]])
+def test_an_index_that_names_no_files_is_refused(tmp_path: Path, shard: object) -> None:
+    path = tmp_path / "pytorch_model.safetensors.index.json"
+    path.write_text(json.dumps({"weight_map": {"0.weight": "a.safetensors", "0.bias": shard}}))
+    with pytest.raises(ValueError, match=r"is no index of shards: .*for the name of a file"):
+        open_weights(path)
+
+
 def test_safetensors_are_taken_before_a_pickle(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"broken")
     write_shards(tmp_path, "model", ".safetensors")
