@@ -44,7 +44,8 @@ class Features:
     """Knows where an evaluation's pictures lie, and the reference's features once they are made.
 
     Raises:
-        ValueError: weights or the reference folder are absent: told before the first picture is made.
+        ValueError: weights or the reference folder are absent, or there will be too few pictures: told before the
+            first is made.
     """
 
     def __init__(self, config: EvaluateConfig, folder: RunFolder, num_prompts: int, batch_size: int) -> None:
@@ -55,6 +56,11 @@ class Features:
         self._diverse = None if config.diversity is None else clip_extractor(config.diversity.clip)
         self._distant = None if config.reference is None else _extractor(config.reference)
         self._reference_paths = [] if config.reference is None else pictures_of(_path(config.reference.folder))
+        if config.reference is not None and self._num_pictures < 2:
+            raise ValueError(
+                "reference: FID and KID take at least 2 pictures of a policy, and 1 prompt x samples_per_prompt 1 is "
+                "one: raise samples_per_prompt, give more prompts, or leave reference out"
+            )
 
     def measure(self, policy: str, table: Table) -> Measured:
         """Enters each prompt's diversity into the policy's table, and gives the figures of all its pictures."""

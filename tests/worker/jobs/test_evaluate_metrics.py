@@ -49,6 +49,22 @@ def test_diversity_is_measured_of_each_policy_and_paired_by_prompt(policy_folder
     assert "CLIP shipped" in found["policy"].notes["diversity"]
 
 
+def test_a_single_picture_is_refused_by_fid_before_it_is_made(
+    policy_folder: Path, folder: RunFolder, tmp_path: Path
+) -> None:
+    for level in (0, 255):
+        Image.new("RGB", (64, 64), (level, 0, 0)).save(tmp_path / f"{level}.png")
+    config = config_of(
+        policy_folder,
+        prompts={"texts": ["a red circle"]},
+        samples_per_prompt=1,
+        reference={"folder": str(tmp_path), "kid_subset_size": 2},
+    )
+    with pytest.raises(ValueError, match="at least 2 pictures of a policy, and 1 prompt x samples_per_prompt 1"):
+        drive(run_job(config, folder))
+    assert not folder.path("samples").exists()
+
+
 def test_pictures_of_the_reference_itself_are_near_it(policy_folder: Path, folder: RunFolder, tmp_path: Path) -> None:
     drive(run_job(config_of(policy_folder), RunFolder(tmp_path / "real")))
     real = tmp_path / "real" / "samples"
