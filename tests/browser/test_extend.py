@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # A run's process loads torch first: on a machine that is shared, that alone may take a minute.
 RUN_MS = 150_000
+# A picture's sides, once it has come.
+SIZE = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_a_picture_grows_is_found_again_replayed_and_grown_on(
     page.get_by_label("Unmasking steps", exact=True).fill("4")
     go.click()
     expect(page.locator(".u-grown img")).to_have_count(2, timeout=RUN_MS)
-    assert page.locator(".u-grown img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [96, 96]
+    assert page.locator(".u-grown img").first.evaluate(SIZE) == [96, 96]
     run_id = re.search(r"run=([0-9a-f-]+)", page.url)
     assert run_id is not None
     made = client.get_run(run_id[1])
@@ -150,4 +152,4 @@ def test_a_picture_of_ones_own_is_brought_in_and_grows(open_page: OpenPage, tmp_
     page.get_by_label("Unmasking steps", exact=True).fill("4")
     page.get_by_role("button", name="Extend", exact=True).click()
     expect(page.locator(".u-grown img")).to_have_count(1, timeout=RUN_MS)
-    assert page.locator(".u-grown img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [96, 96]
+    assert page.locator(".u-grown img").evaluate(SIZE) == [96, 96]

@@ -55,7 +55,7 @@ def test_the_true_pictures_come_without_a_reload(open_page: OpenPage, covered: I
     held[0].continue_()
     expect(picture).to_have_attribute("src", re.compile(r"/frames/1\?origin=decoded$"), timeout=FIRST_MS)
     expect(note).to_be_empty()
-    assert picture.evaluate("image => image.naturalWidth") == 64
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     assert (page.evaluate("window.isSamePage"), sample.caption()) == (True, "Picture at step 2/4")
     for name in ("GIF", "WebP"):
         link = page.get_by_role("link", name=name, exact=True)

@@ -70,7 +70,7 @@ def test_pairs_are_paged_and_one_tells_its_votes_and_what_made_it(
     expect(tiles).to_have_count(30)
     picture = tiles.first.get_by_role("img").first
     picture.evaluate("image => image.decode()")
-    assert picture.evaluate("image => image.naturalWidth") > 0
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     tiles.first.get_by_role("button").click()
     closer = page.get_by_role("dialog")
     expect(closer.get_by_role("row")).to_have_count(3)
