@@ -22,7 +22,7 @@ from worker.jobs.launch import PEER_LOST, launch
 from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
 from worker.jobs.pipe import die_with_parent
-from worker.jobs.ranks import is_rank, rank
+from worker.jobs.ranks import is_rank, leave, rank
 from worker.maskgrpo.processes import ALONE, PeerLostError, Processes
 
 _CONFIG = "config.json"
@@ -135,4 +135,4 @@ def print_line(body: Body) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

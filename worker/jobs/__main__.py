@@ -24,7 +24,7 @@ from worker.jobs.lines import line_of
 from worker.jobs.mistakes import last_words
 from worker.jobs.pipe import RunnerPipe, die_with_parent
 from worker.jobs.protocol import Job
-from worker.jobs.ranks import is_rank, rank
+from worker.jobs.ranks import is_rank, leave, rank
 from worker.maskgrpo.processes import PeerLostError
 
 LOCK_SECONDS = 10.0
@@ -97,4 +97,4 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
