@@ -29,6 +29,8 @@ def is_missing(package: str) -> bool:
 
 
 @pytest.mark.skipif(is_missing("mlflow"), reason="needs the extra mlflow")
+# MLflow's own use of SQLAlchemy; what it deprecates is not ours to mend.
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 def test_mlflow_keeps_each_step_once_also_when_the_export_is_repeated(
     facts: RunFacts, events: list[Event], tmp_path: Path
 ) -> None:
